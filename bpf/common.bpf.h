@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/* What every hook shares: configuration, maps, reading packets and sockets, filters, counting, submitting. */
+#ifndef TCPWHY_COMMON_BPF_H
+#define TCPWHY_COMMON_BPF_H
+
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+#include "abi/config.h"
+#include "compat.bpf.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+#define ETH_P_8021Q 0x8100
+#define ETH_P_8021AD 0x88a8
+#define IPPROTO_ICMP 1
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
+#define TCP_FIN_WAIT1 4
+#define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
+#define TCP_CLOSE_WAIT 8
+#define TCP_LAST_ACK 9
+#define TCP_LISTEN 10
+#define TCP_NEW_SYN_RECV 12
+
+/* A function of its own for the verifier: keeps programs small. */
+#define SUBPROG static __noinline __attribute__((unused))
+
+#define NSEC_PER_SEC 1000000000ull
+
+extern const volatile struct config cfg;
+
+/* ---- maps: weak, so that the objects link into one set ---- */
+
+struct flow_key { /* a tuple without direction: the lower endpoint first */
+	u64 lo[2];
+	u64 hi[2];
+	u16 lo_port;
+	u16 hi_port;
+	u32 netns; /* 0 where the flow is meant in every namespace */
+};
+
+struct limit_key {
+	struct flow_key flow;
+	u64 location;
+	u32 reason;
+	u32 kind;
+};
+
+struct limit_value {
+	u64 window_ns;
+	u64 n;
+};
+
+struct syn_seen { /* SYNs of one flow as they arrive at a namespace */
+	u32 isn;
+	u32 count;
+	u64 ns;
+};
+
+struct syn_sent { /* SYNs of one socket as they leave through a device */
+	u64 first_ns;
+	u32 count;
+	u32 ifindex;
+	char ifname[16];
+	struct rec_tuple tuple;
+};
+
+struct rst_seen { /* the last reset that arrived for a flow */
+	struct rec_packet pkt;
+	u64 ns;
+	u32 ifindex;
+	u32 pad;
+	char ifname[16];
+};
+
+struct closed {
+	u64 ns;
+	u32 pid;
+	u8 state;
+	u8 unread;
+	u16 pad;
+	char comm[16];
+};
+
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+};
+
+#define TABLE(name, map_type, entries, k, v)      \
+	struct name {                             \
+		__uint(type, map_type);           \
+		__uint(max_entries, entries);     \
+		__type(key, k);                   \
+		__type(value, v);                 \
+	}
+
+TABLE(counts_map, BPF_MAP_TYPE_PERCPU_HASH, 2048, struct count_key, struct count_value);
+TABLE(overflow_map, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct count_value);
+TABLE(limits_map, BPF_MAP_TYPE_LRU_HASH, 4096, struct limit_key, struct limit_value);
+TABLE(flows_map, BPF_MAP_TYPE_LRU_HASH, 16384, struct flow_key, u8);
+TABLE(pids_map, BPF_MAP_TYPE_HASH, 8192, u32, u8);
+TABLE(socks_map, BPF_MAP_TYPE_LRU_HASH, 16384, u64, u8);
+TABLE(ports_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, u8);
+TABLE(syn_seen_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct syn_seen);
+TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
+TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
+TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
+
+#define MAP(type, name) struct type name SEC(".maps") __weak
+MAP(ring_map, ring);
+MAP(counts_map, counts);
+MAP(overflow_map, overflow);
+MAP(limits_map, limits);
+MAP(flows_map, flows);
+MAP(pids_map, pids);
+MAP(socks_map, socks);
+MAP(ports_map, ports);
+MAP(syn_seen_map, syn_seen);
+MAP(syn_sent_map, syn_sent);
+MAP(rst_seen_map, rst_seen);
+MAP(closed_map, closed);
+
+/* ---- tuples ------------------------------------------------------------------------------------------------ */
+
+static __always_inline void addr_set_v4(u8 *to, __be32 addr)
+{
+	u64 zero = 0;
+
+	__builtin_memcpy(to, &zero, 8);
+	to[8] = to[9] = 0;
+	to[10] = to[11] = 0xff;
+	__builtin_memcpy(to + 12, &addr, 4);
+}
+
+static __always_inline void flow_key_set(struct flow_key *key, const struct rec_tuple *t, u32 netns)
+{
+	u64 a[2], b[2];
+	bool swap;
+
+	__builtin_memcpy(a, t->src, 16);
+	__builtin_memcpy(b, t->dst, 16);
+	swap = a[0] > b[0] || (a[0] == b[0] && (a[1] > b[1] || (a[1] == b[1] && t->sport > t->dport)));
+	key->lo[0] = swap ? b[0] : a[0];
+	key->lo[1] = swap ? b[1] : a[1];
+	key->hi[0] = swap ? a[0] : b[0];
+	key->hi[1] = swap ? a[1] : b[1];
+	key->lo_port = swap ? t->dport : t->sport;
+	key->hi_port = swap ? t->sport : t->dport;
+	key->netns = netns;
+}
+
+/*
+ * ---- lib.bpf.c: global functions, which the verifier checks once instead of at every call (it takes 0.3 s for some
+ * otherwise). Their pointer arguments to kernel objects are plain numbers, since every access is a probe read anyway;
+ * struct pointers must not be NULL; all return an int because the verifier wants that.
+ */
+
+/* A pointer that the verifier knows the type of, as the plain number that a global function takes. */
+static __always_inline void *untyped(const void *typed)
+{
+	void *plain = NULL;
+
+	bpf_probe_read_kernel(&plain, sizeof(plain), &typed);
+	return plain;
+}
+
+/* Reads addresses, ports and TCP header of an skb into p, zeroed. 0: no IP packet, or its headers aren't there. */
+int packet_read(u64 skb, bool at_data, struct rec_packet *p);
+/* p, read from an ICMP error, becomes the quoted packet, icmp_src who sent it. 0: it quotes nothing. */
+int packet_read_quoted(u64 skb, bool at_data, struct rec_packet *p);
+/* Adds what conntrack knows of the skb. */
+int packet_read_ct(u64 skb, struct rec_packet *p);
+/* The tuple of a socket, local side first; for full sockets, request sockets and TIME_WAIT. */
+int sock_tuple(u64 sk, struct rec_tuple *t);
+int sock_read(u64 sk, struct rec_sock *s);
+/*
+ * The filters, before anything else is done. sk and ifname (address of a device's name) may be 0. Namespace, protocol
+ * and interface restrict the view; addresses, ports and tasks choose flows, of which both sides of a NAT are followed.
+ */
+int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname);
+/* May a detail record of this flow be sent? At most cfg.burst_flow a second. */
+int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now);
+
+static __always_inline u32 net_inum(struct net *net)
+{
+	return net ? BPF_CORE_READ(net, ns.inum) : 0;
+}
+
+static __always_inline u32 skb_netns(struct sk_buff *skb, struct sock *sk)
+{
+	struct net_device *dev = BPF_CORE_READ(skb, dev);
+
+	if (sk)
+		return net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
+	if (dev)
+		return net_inum(BPF_CORE_READ(dev, nd_net.net));
+	sk = BPF_CORE_READ(skb, sk);
+	return sk ? net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)) : 0;
+}
+
+/* ---- tasks, flows and ports that are watched ------------------------------------------------------------------- */
+
+/* Is the running task one that the user asked for? To be asked where a task must be running, not in a softirq. */
+static __always_inline bool task_wanted(void)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (cfg.comm[0]) {
+		char comm[16] = {};
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		for (int i = 0; i < 16; i++) {
+			if (comm[i] != cfg.comm[i])
+				return false;
+			if (!comm[i])
+				break;
+		}
+		return true;
+	}
+	return bpf_map_lookup_elem(&pids, &pid);
+}
+
+static __always_inline bool flow_admitted(const struct rec_tuple *t)
+{
+	struct flow_key key;
+
+	flow_key_set(&key, t, 0);
+	return bpf_map_lookup_elem(&flows, &key);
+}
+
+static __always_inline void flow_admit(const struct rec_tuple *t)
+{
+	struct flow_key key;
+	u8 one = 1;
+
+	flow_key_set(&key, t, 0);
+	bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
+}
+
+/* The listening ports of watched tasks, so that what arrives for them is theirs too. */
+static __always_inline u64 port_key(u32 netns, u16 port)
+{
+	return (u64)netns << 16 | port;
+}
+
+static __always_inline bool port_watched(u32 netns, const struct rec_tuple *t)
+{
+	u64 in = port_key(netns, t->dport), out = port_key(netns, t->sport);
+
+	return bpf_map_lookup_elem(&ports, &in) || bpf_map_lookup_elem(&ports, &out);
+}
+
+/* ---- counting, limiting, submitting -------------------------------------------------------------------------- */
+
+static __always_inline void count(u64 *n)
+{
+	__sync_fetch_and_add(n, 1); /* a softirq may interrupt a task's program on the same CPU */
+}
+
+SUBPROG struct count_value *count_slot(struct count_key *key)
+{
+	struct count_value *v = bpf_map_lookup_elem(&counts, key), zero = {};
+	u32 first = 0;
+
+	if (v)
+		return v;
+	bpf_map_update_elem(&counts, key, &zero, BPF_NOEXIST);
+	v = bpf_map_lookup_elem(&counts, key);
+	return v ? v : bpf_map_lookup_elem(&overflow, &first);
+}
+
+/*
+ * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been counted, that's all.
+ * The caller fills the record and calls event_submit().
+ */
+SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const struct rec_tuple *t,
+						u32 netns)
+{
+	struct count_key key = {.location = location, .reason = reason, .netns = netns, .kind = kind};
+	struct count_value *v;
+	struct rec_event *r;
+	u64 now = bpf_ktime_get_ns();
+
+	if (!t)
+		return NULL;
+	key.proto = t->proto;
+	key.family = t->family;
+	v = count_slot(&key);
+	if (!v)
+		return NULL;
+	count(&v->seen);
+	if (now - v->window_ns >= NSEC_PER_SEC) {
+		v->window_ns = now;
+		v->in_window = 0;
+	}
+	if (v->in_window >= cfg.burst_key || !flow_limit(kind, reason, location, t, now)) {
+		count(&v->suppressed);
+		return NULL;
+	}
+	v->in_window++;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count(&v->lost);
+		return NULL;
+	}
+	count(&v->shown);
+	/* In parts: clang makes no memset of more than 1024 bytes for BPF. */
+	__builtin_memset(r, 0, __builtin_offsetof(struct rec_event, kstack));
+	asm volatile("" ::: "memory");
+	__builtin_memset(r->kstack, 0, sizeof(r->kstack));
+	__builtin_memset(r->ustack, 0, sizeof(r->ustack));
+	r->hdr.magic = REC_MAGIC;
+	r->hdr.version = REC_VERSION;
+	r->hdr.kind = kind;
+	r->hdr.size = sizeof(*r);
+	r->hdr.mono_ns = now;
+	r->hdr.netns = netns;
+	r->reason = reason;
+	r->location = location;
+	r->cpu = bpf_get_smp_processor_id();
+	r->pkt.tuple = *t;
+	r->pkt.ctinfo = CTINFO_NONE;
+	return r;
+}
+
+static __always_inline void event_dev(struct rec_event *r, struct net_device *dev)
+{
+	if (!dev)
+		return;
+	r->ifindex = BPF_CORE_READ(dev, ifindex);
+	bpf_probe_read_kernel_str(r->ifname, sizeof(r->ifname), &dev->name);
+}
+
+static __always_inline void event_packet(struct rec_event *r, struct sk_buff *skb, const struct rec_packet *p)
+{
+	u16 vlan_proto = BPF_CORE_READ(skb, vlan_proto);
+
+	r->pkt = *p;
+	if (vlan_proto) {
+		r->pkt.vlan = BPF_CORE_READ(skb, vlan_tci) & 0xfff;
+		r->pkt.has |= PKT_VLAN;
+	}
+	r->iif = BPF_CORE_READ(skb, skb_iif);
+	event_dev(r, BPF_CORE_READ(skb, dev));
+}
+
+static __always_inline void event_memory(struct rec_event *r, const struct rec_tuple *t, struct sock *sk)
+{
+	struct flow_key key;
+	struct closed *c;
+	struct syn_sent *s;
+	u64 id = (u64)sk;
+
+	flow_key_set(&key, t, r->hdr.netns);
+	c = bpf_map_lookup_elem(&closed, &key);
+	if (c) {
+		r->mem.closed_ns = c->ns;
+		r->mem.closed_pid = c->pid;
+		r->mem.closed_state = c->state;
+		r->mem.closed_unread = c->unread;
+		__builtin_memcpy(r->mem.closed_comm, c->comm, sizeof(c->comm));
+	}
+	if (!sk)
+		return;
+	s = bpf_map_lookup_elem(&syn_sent, &id);
+	if (s) {
+		r->mem.syn_count = s->count;
+		r->mem.syn_first_ns = s->first_ns;
+		r->mem.syn_ifindex = s->ifindex;
+		r->mem.syn_tuple = s->tuple;
+		__builtin_memcpy(r->mem.syn_ifname, s->ifname, sizeof(s->ifname));
+	}
+}
+
+/*
+ * Who runs, and the kernel stack; with `user` the user stack too. Whether the task is the one that caused this, or a
+ * softirq borrowed its time, shows in the stack: user space decides (no portable way to ask here: preempt_count() is a
+ * per-CPU variable that only CONFIG_KALLSYMS_ALL gives an address).
+ */
+static __always_inline void event_context(struct rec_event *r, void *ctx, bool user)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	long n;
+
+	r->task.pid = id >> 32;
+	r->task.tid = (u32)id;
+	r->task.cgroup = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(r->task.comm, sizeof(r->task.comm));
+	if (user && r->task.pid) {
+		n = bpf_get_stack(ctx, r->ustack, sizeof(r->ustack), BPF_F_USER_STACK);
+		r->nr_ustack = n > 0 ? (u64)n / sizeof(u64) : 0;
+	}
+	n = bpf_get_stack(ctx, r->kstack, sizeof(r->kstack), 0);
+	r->nr_kstack = n > 0 ? (u64)n / sizeof(u64) : 0;
+}
+
+static __always_inline void event_submit(struct rec_event *r)
+{
+	bpf_ringbuf_submit(r, 0);
+}
+
+#endif

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
+/*
+ * Every packet passes here, so the first lines decide: only SYNs, resets and ICMP errors are looked at (and, where
+ * tasks are watched, UDP on its way out, so that its flow is known when it is dropped later).
+ * net/core/dev.c __dev_queue_xmit (net_dev_queue) and __netif_receive_skb_core (netif_receive_skb).
+ */
+#include "common.bpf.h"
+
+#define ICMP_DEST_UNREACH 3
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
+
+enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
+
+/* Cheap: reads a few bytes, fills nothing. */
+static __always_inline enum interest packet_interest(struct sk_buff *skb, const unsigned char *l3)
+{
+	u8 first, proto, flags;
+	u32 off;
+
+	if (bpf_probe_read_kernel(&first, 1, l3))
+		return BORING;
+	if (first >> 4 == 4) {
+		bpf_probe_read_kernel(&proto, 1, l3 + 9);
+		off = (first & 15) * 4;
+	} else {
+		bpf_probe_read_kernel(&proto, 1, l3 + 6);
+		off = 40; /* RFC 8200 section 3 */
+	}
+	if (proto == IPPROTO_TCP) {
+		bpf_probe_read_kernel(&flags, 1, l3 + off + 13);
+		if (flags & TCP_RST)
+			return RST;
+		return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SYN : BORING;
+	}
+	if (proto == IPPROTO_UDP)
+		return cfg.task_filter ? UDP : BORING;
+	if (proto == IPPROTO_ICMP) {
+		bpf_probe_read_kernel(&flags, 1, l3 + off);
+		return flags == ICMP_DEST_UNREACH || flags == ICMP_TIME_EXCEEDED || flags == ICMP_PARAMETERPROB
+			       ? ICMP_ERROR
+			       : BORING;
+	}
+	if (proto == IPPROTO_ICMPV6) {
+		bpf_probe_read_kernel(&flags, 1, l3 + off);
+		return flags && flags < 128 ? ICMP_ERROR : BORING; /* RFC 4443 section 2.1 */
+	}
+	return BORING;
+}
+
+static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_packet *p, u32 netns,
+					struct sock *sk, u32 repeats)
+{
+	struct rec_event *r = event_begin(kind, kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
+						       ? (u32)p->icmp_type << 8 | p->icmp_code
+						       : 0,
+					  0, &p->tuple, netns);
+
+	if (!r)
+		return 0;
+	event_packet(r, skb, p);
+	if (sk)
+		sock_read((u64)sk, &r->sock);
+	r->repeats = repeats;
+	event_memory(r, &p->tuple, sk);
+	event_context(r, ctx, false);
+	event_submit(r);
+	return 0;
+}
+
+static __always_inline void note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_tuple *t)
+{
+	struct syn_sent *s, first = {};
+	u64 id = (u64)sk;
+
+	s = bpf_map_lookup_elem(&syn_sent, &id);
+	if (s) {
+		s->count++;
+		return;
+	}
+	first.count = 1;
+	first.first_ns = bpf_ktime_get_ns();
+	first.ifindex = BPF_CORE_READ(dev, ifindex);
+	bpf_probe_read_kernel_str(first.ifname, sizeof(first.ifname), &dev->name);
+	first.tuple = *t;
+	bpf_map_update_elem(&syn_sent, &id, &first, BPF_ANY);
+}
+
+static __always_inline const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
+{
+	u16 protocol = skb->protocol;
+
+	if (protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD))
+		return (at_data ? skb->data : skb->head + skb->network_header) + 4;
+	if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6))
+		return NULL;
+	return at_data ? skb->data : skb->head + skb->network_header;
+}
+
+SEC("tp_btf/net_dev_queue")
+int BPF_PROG(net_dev_queue, struct sk_buff *skb)
+{
+	const unsigned char *l3 = skb_quick_l3(skb, false);
+	struct rec_packet p = {};
+	struct net_device *dev;
+	enum interest what;
+	struct sock *sk;
+	u32 netns;
+
+	if (!l3)
+		return 0;
+	what = packet_interest(skb, l3);
+	if (what == BORING)
+		return 0;
+	skb = untyped(skb);
+	if (!packet_read((u64)skb, false, &p))
+		return 0;
+	if (what == ICMP_ERROR && !packet_read_quoted((u64)skb, false, &p))
+		return 0;
+	packet_read_ct((u64)skb, &p);
+	netns = skb_netns(skb, NULL);
+	sk = BPF_CORE_READ(skb, sk);
+	dev = BPF_CORE_READ(skb, dev);
+	if (!wanted(&p, (u64)sk, netns, (u64)&dev->name))
+		return 0;
+	if (what == RST)
+		return packet_event(ctx, REC_RST_OUT, skb, &p, netns, NULL, 0);
+	if (what == ICMP_ERROR)
+		return packet_event(ctx, REC_ICMP_SENT, skb, &p, netns, NULL, 0);
+	if (sk && what == SYN)
+		note_syn_sent(sk, dev, &p.tuple);
+	return 0;
+}
+
+static __always_inline void note_rst_seen(struct net_device *dev, const struct rec_packet *p, u32 netns)
+{
+	struct rst_seen seen = {.ns = bpf_ktime_get_ns()};
+	struct flow_key key;
+
+	seen.pkt = *p;
+	seen.ifindex = BPF_CORE_READ(dev, ifindex);
+	bpf_probe_read_kernel_str(seen.ifname, sizeof(seen.ifname), &dev->name);
+	flow_key_set(&key, &p->tuple, netns);
+	bpf_map_update_elem(&rst_seen, &key, &seen, BPF_ANY);
+}
+
+/*
+ * How often has this very SYN (same initial sequence number) arrived here? A repetition means that nobody answered the
+ * first, which is the only trace of a SYN refused for a full queue (net/ipv4/tcp_input.c tcp_conn_request).
+ */
+static __always_inline u32 note_syn_seen(const struct rec_packet *p, u32 netns)
+{
+	struct syn_seen *s, first = {.isn = p->seq, .count = 1, .ns = bpf_ktime_get_ns()};
+	struct flow_key key;
+
+	flow_key_set(&key, &p->tuple, netns);
+	s = bpf_map_lookup_elem(&syn_seen, &key);
+	/* The same SYN passes a bridge and its port within microseconds; a retransmission takes much longer. */
+	if (s && s->isn == p->seq) {
+		if (first.ns - s->ns < 50 * 1000 * 1000ull)
+			return 1;
+		s->ns = first.ns;
+		return ++s->count;
+	}
+	bpf_map_update_elem(&syn_seen, &key, &first, BPF_ANY);
+	return 1;
+}
+
+SEC("tp_btf/netif_receive_skb")
+int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
+{
+	const unsigned char *l3 = skb_quick_l3(skb, true);
+	struct rec_packet p = {};
+	struct net_device *dev;
+	enum interest what;
+	u32 netns, n;
+
+	if (!l3)
+		return 0;
+	what = packet_interest(skb, l3);
+	if (what == BORING || what == UDP)
+		return 0;
+	skb = untyped(skb);
+	if (!packet_read((u64)skb, true, &p))
+		return 0;
+	if (what == ICMP_ERROR && !packet_read_quoted((u64)skb, true, &p))
+		return 0;
+	packet_read_ct((u64)skb, &p);
+	netns = skb_netns(skb, NULL);
+	dev = BPF_CORE_READ(skb, dev);
+	if (!wanted(&p, 0, netns, (u64)&dev->name))
+		return 0;
+	if (what == RST) {
+		note_rst_seen(dev, &p, netns);
+		return 0;
+	}
+	if (what == ICMP_ERROR)
+		return packet_event(ctx, REC_ICMP_RECV, skb, &p, netns, NULL, 0);
+	n = note_syn_seen(&p, netns);
+	if (n > 1)
+		return packet_event(ctx, REC_SYN_AGAIN, skb, &p, netns, NULL, n);
+	return 0;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
+/* A socket's life: states, errors, retransmissions, and connect() that fails at once. */
+#include "common.bpf.h"
+
+#define SEND_SHUTDOWN 2
+#define SHUTDOWN_MASK 3
+
+/* An event of a socket rather than of a packet. */
+static __always_inline struct rec_event *sock_event(u32 kind, u32 reason, struct sock *sk)
+{
+	struct rec_packet p = {.ctinfo = CTINFO_NONE};
+	struct rec_event *r;
+	u32 netns;
+
+	sk = untyped(sk);
+	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
+	sock_tuple((u64)sk, &p.tuple);
+	if (!wanted(&p, (u64)sk, netns, 0))
+		return NULL;
+	r = event_begin(kind, reason, 0, &p.tuple, netns);
+	if (!r)
+		return NULL;
+	sock_read((u64)sk, &r->sock);
+	event_memory(r, &p.tuple, sk);
+	return r;
+}
+
+/* Remembers who closed a connection, for packets that still arrive for it. */
+static __always_inline void note_close(struct sock *sk, int old_state)
+{
+	struct closed c = {.ns = bpf_ktime_get_ns(), .state = old_state};
+	struct tcp_sock *tp = (void *)sk;
+	struct rec_tuple t = {};
+	struct flow_key key;
+
+	c.pid = bpf_get_current_pid_tgid() >> 32;
+	bpf_get_current_comm(c.comm, sizeof(c.comm));
+	c.unread = BPF_CORE_READ(tp, rcv_nxt) != BPF_CORE_READ(tp, copied_seq);
+	sock_tuple((u64)sk, &t);
+	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
+	bpf_map_update_elem(&closed, &key, &c, BPF_ANY);
+}
+
+/* A watched task's sockets become watched, wherever their packets are seen later. */
+static __always_inline void note_watched(struct sock *sk, int new_state)
+{
+	u64 id = (u64)sk;
+	u8 one = 1;
+
+	if (!task_wanted())
+		return;
+	if (new_state == TCP_SYN_SENT) {
+		bpf_map_update_elem(&socks, &id, &one, BPF_ANY);
+	} else if (new_state == TCP_LISTEN) {
+		u64 port = port_key(net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)),
+				    BPF_CORE_READ(sk, __sk_common.skc_num));
+
+		bpf_map_update_elem(&ports, &port, &one, BPF_ANY);
+	}
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
+{
+	struct rec_event *r;
+	u64 id;
+
+	sk = untyped(sk);
+	id = (u64)sk;
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN) {
+		bpf_map_delete_elem(&syn_sent, &id);
+		if (cfg.task_filter)
+			note_watched(sk, new_state);
+	}
+	/* A close by the process has set both shutdown bits before (tcp_close, not shutdown(2) of one side). */
+	if ((old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) &&
+	    (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK || new_state == TCP_CLOSE) &&
+	    BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK)
+		note_close(sk, old_state);
+	/* No failure, so no record: everything but a connection that dies before it is established. */
+	if (!cfg.all && !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))
+		return 0;
+	r = sock_event(REC_STATE, (u32)old_state << 8 | new_state, sk);
+	if (!r)
+		return 0;
+	r->old_state = old_state;
+	r->new_state = new_state;
+	event_context(r, ctx, true);
+	event_submit(r);
+	return 0;
+}
+
+SEC("tp_btf/inet_sk_error_report")
+int BPF_PROG(inet_sk_error_report, struct sock *sk)
+{
+	int err = BPF_CORE_READ(sk, sk_err);
+	struct rec_event *r;
+
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err)
+		return 0;
+	r = sock_event(REC_SOCK_ERR, err, sk);
+	if (!r)
+		return 0;
+	r->err = err;
+	event_context(r, ctx, false);
+	event_submit(r);
+	return 0;
+}
+
+/* net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84), 0 before. */
+static __always_inline int retransmit(void *ctx, struct sock *sk, int err)
+{
+	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	struct rec_event *r = sock_event(state == TCP_SYN_SENT ? REC_SYN_RETRANS : REC_RETRANS, 0, sk);
+
+	if (!r)
+		return 0;
+	r->err = err < 0 ? -err : err;
+	event_context(r, ctx, false);
+	event_submit(r);
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb, int err)
+{
+	return retransmit(ctx, sk, err);
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(tcp_retransmit_skb_2, struct sock *sk, struct sk_buff *skb)
+{
+	return retransmit(ctx, sk, 0);
+}
+
+SEC("tp_btf/tcp_retransmit_synack")
+int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
+{
+	struct rec_event *r = sock_event(REC_SYNACK_RETRANS, 0, (struct sock *)req);
+
+	if (!r)
+		return 0;
+	/* The request has no queue of its own: the listener's tells whether it is full. */
+	r->sock.backlog = BPF_CORE_READ(sk, sk_ack_backlog);
+	r->sock.max_backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	event_context(r, ctx, false);
+	event_submit(r);
+	return 0;
+}
+
+struct sockaddr_any {
+	u16 family;
+	__be16 port;
+	union {
+		__be32 v4;
+		struct {
+			u32 flowinfo;
+			u8 v6[16];
+		};
+	};
+};
+
+static __always_inline struct sock *sock_of_fd(int fd)
+{
+	struct task_struct *t = (void *)bpf_get_current_task();
+	struct file **table = BPF_CORE_READ(t, files, fdt, fd);
+	struct file *file = NULL;
+	struct socket *socket;
+
+	if (fd < 0 || (u32)fd >= BPF_CORE_READ(t, files, fdt, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), table + fd);
+	if (!file)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return socket ? BPF_CORE_READ(socket, sk) : NULL;
+}
+
+#define EINTR 4
+#define EFAULT 14
+#define EISCONN 106
+#define EALREADY 114
+#define EINPROGRESS 115
+#define SOCK_STREAM 1
+
+static __always_inline bool connect_in_progress(long ret)
+{
+	return ret == -EINPROGRESS || ret == -EALREADY || ret == -EISCONN || ret == -EINTR || ret == -512 /* ERESTARTSYS */;
+}
+
+/* A connect() that fails without a packet (no route, forbidden route) shows nowhere but in what it returns. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
+{
+	struct rec_packet p = {.ctinfo = CTINFO_NONE};
+	struct sockaddr_any to = {};
+	struct rec_event *r;
+	struct sock *sk;
+	u32 netns;
+
+	if (ret >= 0 || syscall_nr(regs) != NR_CONNECT || connect_in_progress(ret) || ret == -EFAULT)
+		return 0;
+	if (bpf_probe_read_user(&to, sizeof(to), syscall_arg2(regs)) &&
+	    bpf_probe_read_user(&to, 8, syscall_arg2(regs)))
+		return 0;
+	if (to.family != AF_INET && to.family != AF_INET6)
+		return 0;
+	sk = sock_of_fd(syscall_fd(regs));
+	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
+	sock_tuple((u64)sk, &p.tuple);
+	/* After a failure the socket has forgotten where it wanted to go; the caller has not. */
+	if (to.family == AF_INET) {
+		addr_set_v4(p.tuple.dst, to.v4);
+		p.tuple.family = 4;
+	} else {
+		__builtin_memcpy(p.tuple.dst, to.v6, 16);
+		p.tuple.family = to.v6[10] == 0xff && to.v6[11] == 0xff && !to.v6[0] && !to.v6[8] ? 4 : 6;
+	}
+	p.tuple.dport = bpf_ntohs(to.port);
+	if (!wanted(&p, (u64)sk, netns, 0))
+		return 0;
+	r = event_begin(REC_CONNECT, (u32)-ret, 0, &p.tuple, netns);
+	if (!r)
+		return 0;
+	r->err = -ret;
+	sock_read((u64)sk, &r->sock);
+	r->sock.tuple = p.tuple;
+	event_memory(r, &p.tuple, sk);
+	event_context(r, ctx, true);
+	event_submit(r);
+	return 0;
+}

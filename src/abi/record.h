@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * The record: the one thing that flows through tcpwhy, shared by the kernel side (bpf/) and user space.
+ *
+ * Every record starts with struct rec_hdr. Kernel events are struct rec_event; what a lookup found is one of the
+ * smaller structs below. All integers are in host byte order, addresses in network byte order, IPv4 addresses as
+ * IPv4-mapped IPv6 (::ffff:a.b.c.d) so that one comparison serves both families.
+ */
+#ifndef TCPWHY_ABI_RECORD_H
+#define TCPWHY_ABI_RECORD_H
+
+#ifndef __bpf__
+#include <stdint.h>
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef int32_t s32;
+typedef uint64_t u64;
+typedef int64_t s64;
+#endif
+
+#define REC_MAGIC 0x79687774u /* "twhy" */
+#define REC_VERSION 1
+
+/* kind, JSON name, struct, words for a person */
+#define REC_KINDS(X)                                                                                \
+	X(RST_SENT, "reset_sent", rec_event, "reset sent by this host")                             \
+	X(RST_OUT, "reset_out", rec_event, "reset leaving through a device")                        \
+	X(RST_RECV, "reset_received", rec_event, "reset received")                                  \
+	X(DROP, "drop", rec_event, "packet dropped")                                                \
+	X(RETRANS, "retransmit", rec_event, "segment retransmitted")                                \
+	X(SYN_RETRANS, "syn_retransmit", rec_event, "SYN retransmitted")                            \
+	X(SYNACK_RETRANS, "synack_retransmit", rec_event, "SYN-ACK retransmitted")                  \
+	X(SYN_AGAIN, "syn_again", rec_event, "the same SYN arrived again")                          \
+	X(STATE, "state", rec_event, "socket state changed")                                        \
+	X(SOCK_ERR, "socket_error", rec_event, "socket error reported")                             \
+	X(ICMP_SENT, "icmp_sent", rec_event, "ICMP error sent")                                     \
+	X(ICMP_RECV, "icmp_received", rec_event, "ICMP error received")                             \
+	X(CONNECT, "connect_failed", rec_event, "connect() failed")                                 \
+	X(SOCK, "socket", rec_sock_info, "socket looked up")                                        \
+	X(CT, "conntrack", rec_ct, "conntrack entry looked up")                                     \
+	X(NETNS, "netns", rec_netns, "network namespace looked up")                                 \
+	X(ROUTE, "route", rec_route, "route looked up")                                             \
+	X(NEIGH, "neighbour", rec_neigh, "neighbour looked up")                                     \
+	X(SYSCTL, "sysctl", rec_sysctl, "sysctl read")                                              \
+	X(COUNTER, "counter", rec_counter, "kernel counter read")                                   \
+	X(SYMBOL, "symbol", rec_symbol, "kernel symbol resolved")                                   \
+	X(ANSWER, "answer", rec_answer, "lookup finished")
+
+enum rec_kind {
+	REC_NONE,
+#define REC_KIND_ENUM(id, ...) REC_##id,
+	REC_KINDS(REC_KIND_ENUM)
+#undef REC_KIND_ENUM
+	REC_KIND_COUNT,
+};
+
+#define REC_KIND_IS_EVENT(k) ((k) >= REC_RST_SENT && (k) <= REC_CONNECT)
+
+struct rec_hdr {
+	u32 magic;
+	u16 version;
+	u16 kind;
+	u32 size;    /* of the whole record, bytes */
+	u32 netns;   /* inode number of the network namespace, 0 unknown */
+	u64 seq;     /* order of arrival in user space, from 1 */
+	u64 mono_ns; /* CLOCK_MONOTONIC */
+	u64 wall_ns; /* CLOCK_REALTIME, filled in user space */
+};
+
+/* Addresses and ports of one direction. */
+struct rec_tuple {
+	u8 src[16];
+	u8 dst[16];
+	u16 sport; /* host order */
+	u16 dport;
+	u8 family; /* 4, 6, or 0 unknown: of the packet or, for a socket, of what goes on the wire */
+	u8 proto;  /* IPPROTO_* */
+	u16 pad;
+};
+
+/* What a packet said. `has` tells which parts are real. */
+#define PKT_L3 0x01   /* addresses, ttl, id, length */
+#define PKT_L4 0x02   /* ports; for TCP also seq, ack, window, flags */
+#define PKT_CT 0x04   /* ct_orig, ct_reply, ct_status are real: the skb has a conntrack entry */
+#define PKT_VLAN 0x08 /* vlan is real */
+#define PKT_FRAG 0x10 /* a fragment other than the first: no ports */
+
+/* Low three bits of skb->_nfct (include/uapi/linux/netfilter/nf_conntrack_common.h), and two states of ours. */
+#define CTINFO_UNTRACKED 7
+#define CTINFO_NONE 0xff /* _nfct is 0: INVALID, or conntrack isn't active in the namespace, or it was reset */
+
+struct rec_packet {
+	struct rec_tuple tuple;
+	u32 seq;
+	u32 ack;
+	u32 ip_len;
+	u32 payload; /* TCP or UDP payload bytes */
+	u16 ip_id;   /* IPv4 only */
+	u16 window;  /* unscaled */
+	u16 vlan;
+	u8 tcp_flags;
+	u8 ttl;
+	u8 has;
+	u8 ctinfo;
+	u8 icmp_type;
+	u8 icmp_code;
+	u8 icmp_src[16]; /* who sent the ICMP error; tuple is then that of the quoted packet */
+	u32 ct_status;
+	u32 ct_mark;
+	u32 pad;
+	struct rec_tuple ct_orig;
+	struct rec_tuple ct_reply;
+};
+
+#define SOCK_PRESENT 0x01
+#define SOCK_DEAD_F 0x02	 /* orphan: no process holds it */
+#define SOCK_LINGER0 0x04	 /* SO_LINGER on with time 0 */
+#define SOCK_TIMEWAIT 0x08	 /* a struct inet_timewait_sock */
+#define SOCK_REQUEST 0x10	 /* a struct request_sock */
+#define SOCK_V4MAPPED 0x20	 /* AF_INET6 socket talking IPv4 */
+
+struct rec_sock {
+	struct rec_tuple tuple; /* src is the local side */
+	u64 addr;    /* of the kernel's struct: tells sockets apart while they live */
+	u64 cookie;  /* 0: none was made yet */
+	u32 backlog;	 /* LISTEN: connections waiting for accept() */
+	u32 max_backlog; /* LISTEN: limit of it */
+	u32 unread;	 /* bytes received, not read by the process */
+	u32 snd_nxt, snd_una, rcv_nxt, rcv_wnd, write_seq;
+	u32 rmem, rcvbuf; /* bytes */
+	s32 err;	  /* sk_err */
+	u16 family;	  /* AF_INET, AF_INET6 */
+	u8 state;	  /* TCP_ESTABLISHED… */
+	u8 flags;
+	u8 shutdown;	/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
+	u8 retransmits; /* unanswered retransmissions so far */
+	u16 pad;
+};
+
+struct rec_task {
+	u32 pid;
+	u32 tid;
+	u64 cgroup; /* cgroup v2 id */
+	char comm[16];
+};
+
+/* What the kernel side remembers of a flow from earlier, cheap events. */
+struct rec_memory {
+	u64 closed_ns;	     /* CLOCK_MONOTONIC of the close of this tuple's socket by a process, 0 none */
+	u32 closed_pid;
+	u32 syn_count;	     /* SYNs of this connect() that reached a device */
+	char closed_comm[16];
+	u64 syn_first_ns;
+	u32 syn_ifindex;     /* where the last of them left */
+	u8 closed_state;     /* socket state when it was closed */
+	u8 closed_unread;    /* 1: bytes were unread at that time */
+	u16 pad;
+	char syn_ifname[16];
+	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
+};
+
+#define REC_KSTACK_MAX 40
+#define REC_USTACK_MAX 16
+#define REC_HOOKS_MAX 8
+
+struct rec_event {
+	struct rec_hdr hdr;
+	u32 ifindex;
+	u32 iif;
+	char ifname[16];
+	u64 location;  /* DROP: address of the caller of kfree_skb */
+	u32 reason;    /* DROP: skb_drop_reason; RST_SENT: sk_rst_reason, see has_reason */
+	s32 err;       /* CONNECT, SOCK_ERR: positive errno; RETRANS: result of the transmission */
+	u8 has_reason; /* the kernel told one */
+	u8 old_state;
+	u8 new_state;
+	u8 active; /* RST_SENT: the socket sent it by itself (tcp_send_active_reset) */
+	u16 nr_kstack;
+	u16 nr_ustack;
+	u8 nr_hooks;
+	u8 pad;
+	u16 cpu;
+	u32 repeats; /* SYN_AGAIN: how often it has arrived */
+	char reason_name[40]; /* of reason, without its prefix; filled in user space from the kernel's BTF */
+	struct rec_packet pkt;
+	struct rec_sock sock;
+	struct rec_task task; /* who ran; the cause of it only if no softirq shows in kstack */
+	struct rec_memory mem;
+	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: functions at PRE_ROUTING of the packet's family */
+	u64 kstack[REC_KSTACK_MAX];
+	u64 ustack[REC_USTACK_MAX];
+};
+
+/* ---- what lookups found ------------------------------------------------------------------------------------- */
+
+/* Why this socket is an answer. */
+enum sock_match {
+	SOCK_MATCH_EXACT = 1,  /* the asked tuple, as its local/remote pair */
+	SOCK_MATCH_PORTS,      /* same ports and peer, other local address (perhaps behind NAT) */
+	SOCK_MATCH_LISTEN,     /* listens on the asked port, in the asked namespace, and would have matched */
+	SOCK_MATCH_LISTEN_ADDR,	  /* … but on another address */
+	SOCK_MATCH_LISTEN_FAMILY, /* … but only for the other family */
+	SOCK_MATCH_LISTEN_NEAR,	  /* near-by port, same namespace */
+	SOCK_MATCH_LISTEN_NETNS,  /* the asked port, another namespace */
+	SOCK_MATCH_COUNT,
+};
+
+struct rec_sock_info {
+	struct rec_hdr hdr; /* netns: where the socket lives */
+	u64 question;	    /* which question this answers */
+	struct rec_tuple tuple;
+	u64 cookie;
+	u32 inode;
+	u32 uid;
+	u32 rqueue;
+	u32 wqueue; /* LISTEN: the backlog's limit */
+	u32 drops;
+	u32 pid; /* owner, 0 unknown */
+	u8 state;
+	u8 match; /* enum sock_match */
+	u8 v6only;
+	u8 pad[5];
+	char comm[16];
+	char container[80];
+};
+
+struct rec_ct {
+	struct rec_hdr hdr;
+	u64 question;
+	struct rec_tuple orig;
+	struct rec_tuple reply;
+	u32 status; /* IPS_* bits */
+	u32 timeout_s;
+	u32 mark;
+	u32 id;
+	u16 zone;
+	u8 tcp_state; /* enum tcp_conntrack */
+	u8 found;     /* 0: there is none */
+	u8 reply_dir; /* the asked tuple is the entry's reply direction */
+	u8 pad[3];
+};
+
+struct rec_netns {
+	struct rec_hdr hdr;
+	u64 question;
+	u32 pid; /* a process that lives there, 0 none */
+	u32 pad;
+	char name[64]; /* of ip netns, empty if none */
+	char comm[16];
+	char container[80]; /* "docker 0123456789ab", "kubernetes …", empty if none */
+};
+
+struct rec_route {
+	struct rec_hdr hdr;
+	u64 question;
+	struct rec_tuple tuple; /* the asked one: route to dst */
+	u8 gateway[16];
+	u8 prefsrc[16];
+	u32 oif;
+	u32 table;
+	s32 err; /* positive errno of the lookup, 0 found */
+	u8 type; /* RTN_UNICAST… */
+	u8 has_gateway;
+	u8 iif_lookup; /* asked as a packet arriving, not leaving */
+	u8 pad;
+	char ifname[16];
+};
+
+struct rec_neigh {
+	struct rec_hdr hdr;
+	u64 question;
+	u8 addr[16];
+	u32 ifindex;
+	u16 state; /* NUD_*, 0: no entry */
+	u8 lladdr[8];
+	u8 lladdr_len;
+	u8 pad;
+	char ifname[16];
+};
+
+struct rec_sysctl {
+	struct rec_hdr hdr;
+	u64 question;
+	s64 value;
+	char name[80];
+};
+
+struct rec_counter {
+	struct rec_hdr hdr;
+	u64 question;
+	u64 value;
+	u64 delta;	 /* since base_ns */
+	u64 base_ns;	 /* CLOCK_MONOTONIC, 0: no earlier reading, delta is of no meaning */
+	char name[48];	 /* "TcpExtListenOverflows" */
+};
+
+struct rec_symbol {
+	struct rec_hdr hdr;
+	u64 addr;   /* the address asked */
+	u64 offset; /* from the function's start */
+	u64 func_size; /* 0 unknown */
+	char name[80];
+	char module[32];
+};
+
+struct rec_answer {
+	struct rec_hdr hdr;
+	u64 question;
+	u64 asked_ns; /* CLOCK_MONOTONIC of the event that raised it */
+	u32 what;     /* enum question_kind */
+	s32 err;      /* 0, or a negative errno: the lookup could not be made */
+	u32 count;    /* records found */
+	u32 late_us;  /* time from the event to the answer */
+};
+
+/* ---- counters, kept in the kernel, exact ----------------------------------------------------------------------- */
+
+struct count_key {
+	u64 location;
+	u32 reason;
+	u32 netns;
+	u8 kind;
+	u8 proto;
+	u8 family;
+	u8 pad[5];
+};
+
+/* seen = shown + suppressed + lost, always: each event is added to exactly one of the last three. */
+struct count_value {
+	u64 seen;
+	u64 shown;	/* sent to user space */
+	u64 suppressed; /* rate-limited: counted only */
+	u64 lost;	/* the ring buffer was full */
+	u64 window_ns;	/* rate limit: start of the window */
+	u64 in_window;
+};
+
+#define REC_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed: bump REC_VERSION")
+REC_ASSERT_SIZE(rec_hdr, 40);
+REC_ASSERT_SIZE(rec_tuple, 40);
+REC_ASSERT_SIZE(rec_packet, 176);
+REC_ASSERT_SIZE(rec_sock, 112);
+REC_ASSERT_SIZE(rec_task, 32);
+REC_ASSERT_SIZE(rec_memory, 104);
+REC_ASSERT_SIZE(rec_event, 1072);
+REC_ASSERT_SIZE(rec_sock_info, 224);
+REC_ASSERT_SIZE(rec_ct, 152);
+REC_ASSERT_SIZE(rec_netns, 216);
+REC_ASSERT_SIZE(rec_route, 152);
+REC_ASSERT_SIZE(rec_neigh, 96);
+REC_ASSERT_SIZE(rec_sysctl, 136);
+REC_ASSERT_SIZE(rec_counter, 120);
+REC_ASSERT_SIZE(rec_symbol, 176);
+REC_ASSERT_SIZE(rec_answer, 72);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which subcommand, with which options: dispatch only. */
+#include "cli/cli.h"
+#include "cli/nearest.h"
+
+/* Until cmd_watch.c and cmd_doctor.c are there: remove each with its file's arrival. */
+__attribute__((weak)) int cmd_watch(const struct watch_options *o)
+{
+	(void)o;
+	fprintf(stderr, "tcpwhy: watch isn't built yet\n");
+	return EXIT_FAILURE;
+}
+
+__attribute__((weak)) int cmd_doctor(const struct doctor_options *o)
+{
+	(void)o;
+	fprintf(stderr, "tcpwhy: doctor isn't built yet\n");
+	return EXIT_FAILURE;
+}
+
+struct command {
+	const char *name;
+	const char *usage;
+	const char *help;
+	int (*run)(int argc, char *const *argv);
+};
+
+static int run_watch(int argc, char *const *argv);
+static int run_explain(int argc, char *const *argv);
+static int run_doctor(int argc, char *const *argv);
+
+static const struct command commands[] = {
+	{"watch", "tcpwhy [watch] [options]", "watch this host: one verdict per failure",
+	 run_watch},
+	{"watch", "tcpwhy [options] -- command args", "run a command, explain its connections",
+	 run_watch},
+	{"explain", "tcpwhy explain [cause]", "the page of one cause, or the list of all",
+	 run_explain},
+	{"doctor", "tcpwhy doctor [options]", "what this kernel lets it see, and what is missing",
+	 run_doctor},
+};
+
+/* "tcpwhy: <sentence>" on stderr. */
+static int usage_error(const struct strbuf *err)
+{
+	fprintf(stderr, "tcpwhy: %s\n", err->s ? err->s : "out of memory");
+	return EXIT_USAGE;
+}
+
+static int print_text(const struct strbuf *text)
+{
+	if (!text->s || fputs(text->s, stdout) < 0 || fflush(stdout))
+		return EXIT_FAILURE;
+	return EXIT_SUCCESS;
+}
+
+static int print_help(void)
+{
+	_cleanup_strbuf_ struct strbuf out = {0};
+
+	strbuf_add(&out, "tcpwhy says why the kernel reset, dropped or failed a connection.\n\n"
+			 "Usage:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		strbuf_addf(&out, "  %-34s %s\n", commands[i].usage, commands[i].help);
+	options_help(watch_option_defs, &out);
+	return print_text(&out);
+}
+
+static int print_command_help(const char *name, const struct option_def *defs)
+{
+	_cleanup_strbuf_ struct strbuf out = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			strbuf_addf(&out, "Usage: %s\n  %s\n", commands[i].usage, commands[i].help);
+	if (defs)
+		options_help(defs, &out);
+	return print_text(&out);
+}
+
+/* A word where only options or "--" may stand. */
+static int unexpected_word(const char *word, struct strbuf *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(word, commands[i].name))
+			continue;
+		strbuf_addf(err, "the command comes first: tcpwhy %s [options]", word);
+		return usage_error(err);
+	}
+	strbuf_addf(err, "unexpected word \"%s\"; a command to run goes after --: tcpwhy -- %s",
+		    word, word);
+	return usage_error(err);
+}
+
+static int run_watch(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct watch_options o = {0};
+	int next = 0;
+	bool dashes;
+
+	if (options_parse(watch_option_defs, &o, argc, argv, &next, &dashes, &err))
+		return usage_error(&err);
+	if (o.help)
+		return print_help();
+	if (o.version) {
+		printf("tcpwhy " TCPWHY_VERSION "\n");
+		return EXIT_SUCCESS;
+	}
+	if (!dashes && next < argc)
+		return unexpected_word(argv[next], &err);
+	if (dashes && next == argc) {
+		strbuf_add(&err, "no command follows --; tcpwhy -- curl http://10.0.0.3/ runs one");
+		return usage_error(&err);
+	}
+	o.command = dashes ? argv + next : NULL;
+	if (watch_options_check(&o, &err))
+		return usage_error(&err);
+	return cmd_watch(&o);
+}
+
+static int run_explain(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+
+	if (argc && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h")))
+		return print_command_help("explain", NULL);
+	if (argc && argv[0][0] == '-')
+		strbuf_addf(&err, "unknown option %s; explain takes the name of a cause", argv[0]);
+	else if (argc > 1)
+		strbuf_addf(&err, "explain takes one cause, and \"%s\" is one too many", argv[1]);
+	if (err.s)
+		return usage_error(&err);
+	return cmd_explain(argc ? argv[0] : NULL);
+}
+
+static int run_doctor(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct doctor_options o = {0};
+	int next = 0;
+	bool dashes;
+
+	if (options_parse(doctor_option_defs, &o, argc, argv, &next, &dashes, &err))
+		return usage_error(&err);
+	if (o.help)
+		return print_command_help("doctor", doctor_option_defs);
+	if (next < argc || dashes) {
+		strbuf_addf(&err, "doctor takes options only, not \"%s\"",
+			    argv[dashes ? next - 1 : next]);
+		return usage_error(&err);
+	}
+	return cmd_doctor(&o);
+}
+
+static int unknown_command(const char *word)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct nearest near = {.asked = word};
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		nearest_offer(&near, commands[i].name);
+	strbuf_addf(&err, "unknown command \"%s\"; ", word);
+	if (near.word)
+		strbuf_addf(&err, "did you mean tcpwhy %s?", near.word);
+	else
+		strbuf_addf(&err, "see tcpwhy --help, or watch it with tcpwhy -- %s", word);
+	return usage_error(&err);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2 || argv[1][0] == '-')
+		return run_watch(argc - 1, argv + 1);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 2, argv + 2);
+	return unknown_command(argv[1]);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What diagnose says of one failure. */
+#ifndef TCPWHY_VERDICT_H
+#define TCPWHY_VERDICT_H
+
+#include "abi/record.h"
+#include "base/base.h"
+
+enum certainty {
+	CERTAINTY_UNKNOWN, /* what was seen, and what would have to be seen to tell */
+	CERTAINTY_LIKELY,  /* inferred; the evidence says from what */
+	CERTAINTY_CERTAIN, /* the mechanism itself was observed */
+};
+
+struct verdict_fix {
+	char *command; /* a command, or what to do in words */
+	char *effect;  /* what it does, its side effect included */
+};
+
+struct verdict {
+	uint64_t id; /* from 1, in order of appearance */
+	uint64_t mono_ns;
+	uint64_t wall_ns; /* of the event that it is about */
+	const char *cause; /* "conntrack-invalid", static */
+	enum certainty certainty;
+	const char *event;	/* "reset sent by this host", static */
+	struct rec_tuple flow;	/* of that event: packet direction, or local -> remote for a socket's event */
+	uint32_t netns;		/* inode number, 0 unknown */
+	char netns_name[64];	/* for people: "host", "docker 0123456789ab", "pid 123 (nginx)"; may be empty */
+	char ifname[16];	/* may be empty */
+	uint32_t events;	/* kernel events of this failure, folded into this verdict */
+	char *explanation;	/* sentences for a tired person */
+	VEC(char *) evidence;	/* a sentence each */
+	VEC(char *) hit;	/* who is hit: process, container, connection */
+	VEC(struct verdict_fix) fix;
+};
+
+#define _cleanup_verdict_ _cleanup_(verdict_free)
+void verdict_free(struct verdict *v);
+const char *certainty_name(enum certainty c); /* "certain" */
+
+/* Append one line of text. Out of memory: the line is missing, nothing else happens. */
+void verdict_explain(struct verdict *v, const char *fmt, ...) _printf_(2, 3); /* joined with a space */
+void verdict_evidence(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
+void verdict_hit(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
+/* effect is copied; command is formatted. */
+void verdict_fix(struct verdict *v, const char *effect, const char *fmt, ...) _printf_(3, 4);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Sockets: of a tuple, of its ports, and those that listen (or nearly do) where it goes to. */
+#include "enrich/diag.h"
+#include "enrich/enrich.h"
+#include "enrich/lookup.h"
+#include "enrich/netns.h"
+#include "enrich/process.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#define STATES_ALL (~0u)
+#define STATES_CONNECTED (~(1u << TCP_LISTEN))
+#define STATES_LISTEN (1u << TCP_LISTEN)
+#define STATES_UDP_BOUND (1u << TCP_CLOSE) /* UDP sockets are either ESTABLISHED or this */
+
+#define PORT_NEAR 10
+
+/* One namespace's part of a lookup. */
+struct visit {
+	struct lookup *l;
+	uint32_t netns;
+	struct rec_tuple local; /* the asked tuple, or reversed, as local and remote side */
+};
+
+static void sock_answer(struct visit *v, const struct diag_sock *s, enum sock_match match)
+{
+	struct rec_sock_info rec = s->rec;
+
+	rec.match = (uint8_t)match;
+	lookup_add(v->l, &rec, REC_SOCK, v->netns);
+}
+
+static bool sock_is_bound_only(const struct diag_sock *s)
+{
+	return !s->rec.tuple.dport;
+}
+
+/*
+ * The kernel falls back to a socket that merely listens (or, UDP, is bound) where the packet goes to. For TCP that is
+ * the listeners' question; an unconnected UDP socket is all that there is, if the packet goes to it.
+ */
+static void found_one(void *arg, const struct diag_sock *s)
+{
+	struct visit *v = arg;
+
+	if (tuple_equal(&s->rec.tuple, &v->local))
+		sock_answer(v, s, SOCK_MATCH_EXACT);
+	else if (v->local.proto == IPPROTO_UDP && sock_is_bound_only(s) && s->rec.tuple.sport == v->local.sport)
+		sock_answer(v, s, SOCK_MATCH_LISTEN);
+}
+
+static bool addr_is_link_local(const uint8_t addr[16])
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+static void found_in_dump(void *arg, const struct diag_sock *s)
+{
+	struct visit *v = arg;
+	struct rec_tuple reversed = tuple_reversed(&v->local);
+
+	if (tuple_equal(&s->rec.tuple, &v->local) || tuple_equal(&s->rec.tuple, &reversed))
+		sock_answer(v, s, SOCK_MATCH_EXACT);
+}
+
+/* Of the same ports as the asked tuple: is the peer the same too, and the local address another? */
+static void found_by_ports(void *arg, const struct diag_sock *s)
+{
+	struct visit *v = arg;
+	const struct rec_tuple *t = &s->rec.tuple;
+	struct rec_tuple asked = v->local;
+
+	for (int i = 0; i < 2; i++, asked = tuple_reversed(&asked)) {
+		if (t->sport != asked.sport || t->dport != asked.dport)
+			continue;
+		if (addr_equal(t->dst, asked.dst) && !addr_equal(t->src, asked.src)) {
+			sock_answer(v, s, SOCK_MATCH_PORTS);
+			return;
+		}
+	}
+}
+
+/* Dumps both families where the addresses are IPv4, as AF_INET6 sockets can talk it too. */
+static int ports_dump(struct nl *nl, struct visit *v, diag_fn fn)
+{
+	struct diag_filter filter;
+	int err = 0;
+
+	diag_filter_pair(&filter, v->local.sport, v->local.dport);
+	if (addr_is_v4(v->local.src))
+		err = diag_dump(nl, v->local.proto, AF_INET, STATES_CONNECTED, &filter, fn, v);
+	if (!err)
+		err = diag_dump(nl, v->local.proto, AF_INET6, STATES_CONNECTED, &filter, fn, v);
+	return err;
+}
+
+/*
+ * Both orientations. A socket bound to a device is only found by that device's index, which is known in the asked
+ * namespace only; a link-local address always has one, so those are searched for in the whole table.
+ */
+static int tuple_find(struct nl *nl, struct visit *v)
+{
+	const struct question *q = v->l->q;
+	uint32_t count = v->l->count;
+	int err = 0;
+
+	if (addr_is_link_local(v->local.src) || addr_is_link_local(v->local.dst))
+		return ports_dump(nl, v, found_in_dump);
+	for (int i = 0; i < 2; i++) {
+		err = diag_find(nl, &v->local, 0, found_one, v);
+		if (v->l->count == count && v->netns == q->netns && q->ifindex)
+			err = diag_find(nl, &v->local, q->ifindex, found_one, v);
+		if (err && err != -ENOENT)
+			return err;
+		v->local = tuple_reversed(&v->local);
+		if (tuple_equal(&v->local, &q->tuple)) /* the same backwards: connected to itself */
+			break;
+		count = v->l->count;
+	}
+	return 0;
+}
+
+/* Would a packet of the question's tuple reach this listener's address, family and device? */
+static enum sock_match listener_match(const struct question *q, const struct diag_sock *s)
+{
+	const struct rec_tuple *t = &s->rec.tuple;
+	bool want_v4 = addr_is_v4(q->tuple.dst);
+	bool dual = s->family == AF_INET6 && !s->rec.v6only && addr_is_any(t->src) && !addr_is_v4(t->src);
+
+	if (addr_is_v4(t->src) != want_v4 && !dual)
+		return SOCK_MATCH_LISTEN_FAMILY;
+	if (!addr_is_any(t->src) && !addr_equal(t->src, q->tuple.dst))
+		return SOCK_MATCH_LISTEN_ADDR;
+	if (s->bound_if && q->ifindex && s->bound_if != q->ifindex)
+		return SOCK_MATCH_LISTEN_ADDR;
+	return SOCK_MATCH_LISTEN;
+}
+
+static void found_listener(void *arg, const struct diag_sock *s)
+{
+	struct visit *v = arg;
+	const struct question *q = v->l->q;
+
+	if (!sock_is_bound_only(s))
+		return;
+	if (v->netns != q->netns)
+		sock_answer(v, s, SOCK_MATCH_LISTEN_NETNS);
+	else if (s->rec.tuple.sport != q->tuple.dport)
+		sock_answer(v, s, SOCK_MATCH_LISTEN_NEAR);
+	else
+		sock_answer(v, s, listener_match(q, s));
+}
+
+static int listeners_dump(struct nl *nl, struct visit *v)
+{
+	const struct question *q = v->l->q;
+	uint16_t port = q->tuple.dport, near = v->netns == q->netns ? PORT_NEAR : 0;
+	uint32_t states = q->tuple.proto == IPPROTO_UDP ? STATES_UDP_BOUND : STATES_LISTEN;
+	struct diag_filter filter;
+	int err;
+
+	diag_filter_local(&filter, port > near ? port - near : 1,
+			  port < UINT16_MAX - near ? port + near : UINT16_MAX);
+	err = diag_dump(nl, q->tuple.proto, AF_INET, states, &filter, found_listener, v);
+	return err ? err : diag_dump(nl, q->tuple.proto, AF_INET6, states, &filter, found_listener, v);
+}
+
+/* What to do in each namespace. */
+struct tour {
+	struct lookup *l;
+	int (*fn)(struct nl *nl, struct visit *v);
+};
+
+static int tour_visit(void *arg, uint32_t netns)
+{
+	struct tour *tour = arg;
+	struct visit v = {tour->l, netns, tour->l->q->tuple};
+	_cleanup_nl_ struct nl nl;
+	int err = nl_open(&nl, NETLINK_SOCK_DIAG);
+
+	return err ? err : tour->fn(&nl, &v);
+}
+
+static int ports_tour(struct nl *nl, struct visit *v)
+{
+	return ports_dump(nl, v, found_by_ports);
+}
+
+static int tour_all(struct lookup *l, int (*fn)(struct nl *nl, struct visit *v))
+{
+	struct tour tour = {l, fn};
+	int err;
+
+	if (l->q->tuple.proto != IPPROTO_TCP && l->q->tuple.proto != IPPROTO_UDP)
+		return -EPROTONOSUPPORT;
+	err = netns_each(l->netns, l->q->netns, tour_visit, &tour);
+	owners_fill(l->owners, l->out.s, l->out.len);
+	return err;
+}
+
+int socket_answer(struct lookup *l)
+{
+	return tour_all(l, tuple_find);
+}
+
+int socket_ports_answer(struct lookup *l)
+{
+	return tour_all(l, ports_tour);
+}
+
+int listener_answer(struct lookup *l)
+{
+	return tour_all(l, listeners_dump);
+}

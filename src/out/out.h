@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Output: text for people, JSON lines for programs. Both walk the same field tables. */
+#ifndef TCPWHY_OUT_H
+#define TCPWHY_OUT_H
+
+#include "abi/record.h"
+#include "base/base.h"
+#include "diagnose/verdict.h"
+
+struct out_symbols { /* resolves a stack's address; name NULL if unknown */
+	const struct rec_symbol *(*find)(void *arg, uint64_t addr);
+	void *arg;
+};
+
+struct out_count { /* one exact counter for the summary */
+	struct count_key key;
+	struct count_value value; /* sums over CPUs */
+	char reason[40];
+	char location[112]; /* "tcp_v4_rcv+0x596", may be empty */
+	char netns[64];
+};
+
+struct out_summary {
+	uint64_t seen, shown, suppressed, lost; /* events: seen = shown + suppressed + lost */
+	uint64_t questions_unanswered;		/* lookups refused by the rate limit */
+	uint64_t evicted;			/* timelines given up for want of room */
+	uint64_t duration_ns;
+	VEC(struct out_count) counts;
+	VEC(struct { const char *cause; uint64_t incidents; uint64_t events; }) verdicts;
+	bool command; /* a command was run */
+	int command_status; /* its exit status */
+};
+
+struct out_options {
+	FILE *to;
+	bool color;
+	bool stacks; /* kernel (and user) stacks below records and verdict evidence */
+	int width;   /* columns of text, 0: 100 */
+};
+
+/* One verdict, as a block of text; one object on a line. */
+void text_verdict(const struct out_options *o, const struct verdict *v);
+void jsonl_verdict(const struct out_options *o, const struct verdict *v);
+/* The same incident happened again: `count` events more (of `total`) since verdict id was printed. */
+void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total);
+void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total);
+void text_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms);
+void jsonl_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms);
+void text_summary(const struct out_options *o, const struct out_summary *s);
+void jsonl_summary(const struct out_options *o, const struct out_summary *s);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Decoding, validation and description of records. */
+#ifndef TCPWHY_RECORD_H
+#define TCPWHY_RECORD_H
+
+#include "abi/record.h"
+#include "base/base.h"
+
+/*
+ * Checks that buf holds one whole record of this version: magic, kind, size, counts within their arrays, strings
+ * terminated. 0, -EBADMSG (damaged), -EPROTONOSUPPORT (another version) or -E2BIG (shorter than it says).
+ */
+int record_validate(const void *buf, size_t len);
+
+const char *record_kind_name(unsigned kind);  /* "reset_sent", NULL if unknown */
+const char *record_kind_words(unsigned kind); /* "reset sent by this host" */
+size_t record_kind_size(unsigned kind);	      /* 0 if unknown */
+
+/* Names of the field's own terms; never NULL. */
+const char *tcp_state_name(unsigned state);	 /* "ESTABLISHED" */
+const char *ct_tcp_state_name(unsigned state); /* conntrack's own: "SYN_SENT2" */
+const char *ctinfo_name(unsigned ctinfo);	 /* "ESTABLISHED", "none" */
+const char *proto_name(unsigned proto);	 /* "tcp" */
+const char *errno_name(int err);		 /* "ECONNREFUSED" */
+const char *route_type_name(unsigned type);	 /* "unicast" */
+const char *neigh_state_name(unsigned state); /* "FAILED" */
+const char *sock_match_name(unsigned match);
+const char *question_name(unsigned kind);
+void tcp_flags_text(uint8_t flags, struct strbuf *out); /* "SYN,ACK" */
+
+/* Addresses: is it IPv4-mapped, loopback, unspecified, multicast? Text is appended: "10.0.0.1", "fd00::1". */
+bool addr_is_v4(const uint8_t addr[16]);
+bool addr_is_any(const uint8_t addr[16]);
+bool addr_is_loopback(const uint8_t addr[16]);
+bool addr_is_multicast(const uint8_t addr[16]);
+bool addr_equal(const uint8_t a[16], const uint8_t b[16]);
+void addr_text(const uint8_t addr[16], struct strbuf *out);
+/* "10.0.0.1:80", "[fd00::1]:80"; without a port where there is none. */
+void endpoint_text(const uint8_t addr[16], uint16_t port, struct strbuf *out);
+/* "10.0.0.1:1 -> 10.0.0.2:2" */
+void tuple_text(const struct rec_tuple *t, struct strbuf *out);
+
+bool tuple_equal(const struct rec_tuple *a, const struct rec_tuple *b);
+/* The other direction of t. */
+struct rec_tuple tuple_reverse(const struct rec_tuple *t);
+/* One of both directions, the same for both: the lower endpoint as src. */
+struct rec_tuple tuple_canonical(const struct rec_tuple *t);
+/* Has t both ends: addresses and, for TCP and UDP, ports? */
+bool tuple_is_whole(const struct rec_tuple *t);
+
+/* Community ID version 1, seed 0 (https://github.com/corelight/community-id-spec): "1:…" appended. */
+void community_id(const struct rec_tuple *t, struct strbuf *out);
+
+#endif

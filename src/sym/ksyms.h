@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The kernel's text symbols, modules and BPF programs included, from /proc/kallsyms. */
+#ifndef TCPWHY_KSYMS_H
+#define TCPWHY_KSYMS_H
+
+#include "abi/record.h"
+
+struct ksyms;
+
+/*
+ * Reads path (NULL: /proc/kallsyms) once; text symbols only. 0, -EPERM if the addresses are hidden (all zero),
+ * or another negative errno. Read it after attaching BPF programs, so that their names are right.
+ */
+int ksyms_load(const char *path, struct ksyms **ret);
+void ksyms_free(struct ksyms *k);
+
+/* Fills name, module, offset, func_size of ret for addr. 0, or -ENOENT. */
+int ksyms_find(const struct ksyms *k, uint64_t addr, struct rec_symbol *ret);
+/* Address of a function by name, 0 if there is none. */
+uint64_t ksyms_addr(const struct ksyms *k, const char *name);
+
+#endif
