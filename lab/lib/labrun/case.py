@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One case from beginning to end: set up, arm, provoke, compare."""
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+from lab.addresses import environment
+
+from . import match, sandbox, scenario, tool
+
+SKIP = 77  # exit status of a setup that finds this machine can't make the failure
+
+
+@dataclass
+class Result:
+    status: str  # "ok", "skip" or "not ok"
+    why: str = ""  # one line
+    detail: str = ""  # more lines
+
+
+class _Stop(Exception):
+    def __init__(self, status, why, detail=""):
+        super().__init__(why)
+        self.result = Result(status, why, detail)
+
+
+def _env(case):
+    lib = os.path.join(scenario.LAB, "lib")
+    env = dict(os.environ, LAB_LIB=lib, PYTHONPATH=lib, PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8",
+               PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **environment(case.family))
+    env.pop("LAB_FIX", None)
+    if case.fix:
+        env["LAB_FIX"] = case.fix["name"]
+    return env
+
+
+def _output(log):
+    log.seek(0)
+    return log.read().decode(errors="replace").rstrip()
+
+
+def _step(box, case, words, env, log, what):
+    status = box.run(words, case.scenario.path, env, log.fileno() if log else None)
+    if status == SKIP:
+        raise _Stop("skip", _output(log).splitlines()[-1] if log and _output(log) else "not possible here")
+    if status:
+        raise _Stop("not ok", f"{what} failed ({status})", _output(log) if log else "")
+
+
+def _apply_fix(box, case, env, log):
+    fix = case.fix
+    words = ["nsenter", f"--net={sandbox.NETNS}/{fix['netns']}", "sh", "-ec", fix["command"]]
+    _step(box, case, words, env, log, f"fix '{fix['command']}'")
+
+
+def _own(lines, numbers):
+    """The verdicts about this case's namespaces: others may fail connections on the machine at the same time."""
+    return [line for line in lines
+            if line.get("type") == "verdict" and line.get("netns_inum") in numbers.keys() | {None, 0}]
+
+
+def _wait_for_user(case):
+    pid = os.getpid()
+    print(f"\n{case.title} is up: {' '.join(sorted(sandbox.namespace_numbers().values()))}\n"
+          f"Look around from another terminal: sudo nsenter -t {pid} -m ip netns exec NAME COMMAND\n"
+          "Enter ends it.", flush=True)
+    try:
+        sys.stdin.readline()
+    except KeyboardInterrupt:
+        pass
+
+
+def _shell(case):
+    print(f"\n{case.title} is up: ip netns exec NAME COMMAND; leave the shell to end it.", flush=True)
+    subprocess.run([os.environ.get("SHELL", "/bin/sh")], check=False)
+
+
+def run(case, options, show):
+    """Run a case; this process must be there for it alone. With show, its output goes to the terminal."""
+    sandbox.private_names()
+    with tempfile.TemporaryFile() as log:  # open before the sandbox's init is forked, which writes to it too
+        box, watcher = sandbox.Sandbox(), None
+        stream = None if show else log
+        env = _env(case)
+        try:
+            _step(box, case, ["./setup"], env, log, "setup")
+            if case.fix:
+                _apply_fix(box, case, env, log)
+            numbers = sandbox.namespace_numbers()
+            if options.tcpwhy:
+                watcher = tool.Tool(options.tcpwhy, case.scenario.args)
+            _step(box, case, ["./provoke"], env, stream, "provoke")
+            numbers.update(sandbox.namespace_numbers())
+            numbers[box.scratch] = None
+            if options.keep:
+                _wait_for_user(case)
+            if options.shell:
+                _shell(case)
+            if not watcher:
+                return Result("ok", detail=_output(log))
+            if case.wanted and case.scenario.settle == "verdict":
+                watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= len(case.wanted))
+            watcher.stop()
+            problems = match.compare(case.wanted, _own(watcher.lines, numbers), case.scenario.allow_other,
+                                     environment(case.family))
+            if problems:
+                return Result("not ok", "wrong verdicts", "\n".join(problems) + watcher.errors())
+            return Result("ok", detail=_output(log))
+        except _Stop as stop:
+            return stop.result
+        except tool.ToolError as error:
+            first, _, rest = str(error).partition("\n")
+            return Result("not ok", first, rest)
+        finally:
+            if watcher:
+                watcher.kill()
+            box.close()

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compare verdicts with what expect.json wants. Pure: no files, no processes."""
+import re
+
+_LISTS = ("evidence", "hit", "fix")
+_TEXTS = ("event", "explanation", "netns", "interface")
+
+
+def _as_list(value):
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _entry(item):
+    """One entry of evidence, hit or fix as text; a fix is its command and its effect."""
+    return " -- ".join(str(part) for part in item.values()) if isinstance(item, dict) else str(item)
+
+
+def _everything(verdict):
+    parts = [str(verdict.get(key, "")) for key in ("event", "explanation")]
+    return "\n".join(parts + [_entry(item) for key in _LISTS for item in verdict.get(key) or []])
+
+
+def _fill(pattern, addresses):
+    """Replace {server} and the like by the address, as a regular expression."""
+    return re.sub(r"\{(\w+)\}", lambda m: re.escape(addresses[m[1]]) if m[1] in addresses else m[0], pattern)
+
+
+def mismatch(want, verdict, addresses):
+    """Why the verdict is not the wanted one, or None if it is."""
+    if verdict.get("cause") != want["cause"]:
+        return f"cause is {verdict.get('cause')}"
+    if "certainty" in want and verdict.get("certainty") not in _as_list(want["certainty"]):
+        return f"certainty is {verdict.get('certainty')}, not {' or '.join(_as_list(want['certainty']))}"
+    for key in _TEXTS:
+        for pattern in _as_list(want.get(key, [])):
+            if not re.search(_fill(pattern, addresses), str(verdict.get(key) or "")):
+                return f"{key} lacks /{pattern}/"
+    for key in _LISTS:
+        entries = [_entry(item) for item in verdict.get(key) or []]
+        for pattern in _as_list(want.get(key, [])):
+            if not any(re.search(_fill(pattern, addresses), entry) for entry in entries):
+                return f"{key} lacks /{pattern}/"
+    for pattern in _as_list(want.get("not_fix", [])):
+        if any(re.search(pattern, item.get("command", "")) for item in verdict.get("fix") or []):
+            return f"fix has /{pattern}/, which does not help"
+    whole = _everything(verdict)
+    for pattern in _as_list(want.get("text", [])):
+        if not re.search(_fill(pattern, addresses), whole):
+            return f"text lacks /{pattern}/"
+    for pattern in _as_list(want.get("not_text", [])):
+        if re.search(_fill(pattern, addresses), whole):
+            return f"text has /{pattern}/"
+    for key, value in want.get("flow", {}).items():
+        got = (verdict.get("flow") or {}).get(key)
+        value = addresses.get(value.strip("{}"), value) if isinstance(value, str) else value
+        if got != value:
+            return f"flow {key} is {got}, not {value}"
+    return None
+
+
+def _describe(want):
+    certainty = "/".join(_as_list(want.get("certainty", "any certainty")))
+    return f"{want['cause']} ({certainty})"
+
+
+def _show(verdict):
+    flow = verdict.get("flow") or {}
+    lines = [f"got   {verdict.get('cause')} ({verdict.get('certainty')}): {verdict.get('event')}, {flow.get('proto')} "
+             f"{flow.get('src')}.{flow.get('src_port')} -> {flow.get('dst')}.{flow.get('dst_port')}, netns "
+             f"{verdict.get('netns')}, count {verdict.get('count')}", f"        {verdict.get('explanation')}"]
+    for key in _LISTS:
+        lines += [f"        {key}: {_entry(item)}" for item in verdict.get(key) or []]
+    return lines
+
+
+def compare(wanted, verdicts, allow_other, addresses):
+    """Lines that tell every difference; none if the verdicts are exactly the wanted ones."""
+    left, problems = list(verdicts), []
+    for want in wanted:
+        match = next((verdict for verdict in left if mismatch(want, verdict, addresses) is None), None)
+        if match is not None:
+            left.remove(match)
+            continue
+        near = next((verdict for verdict in left if verdict.get("cause") == want["cause"]), None)
+        why = mismatch(want, near, addresses) if near else "no such verdict"
+        problems.append(f"want  {_describe(want)}: {why}")
+    if problems or (left and not allow_other):
+        if not problems:
+            problems.append(f"want  nothing{' else' if wanted else ''}")
+        for verdict in left:
+            problems += _show(verdict)
+    return problems

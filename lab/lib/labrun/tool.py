@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tcpwhy as the runner sees it: wait until it is armed, read its JSON lines, end it with SIGINT."""
+import json
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import time
+
+from lab import system
+
+_SCALE = float(os.environ.get("LAB_PATIENCE", "1"))  # for slow builds: sanitizers, emulated machines
+READY_SECONDS, VERDICT_SECONDS, EXIT_SECONDS = 15 * _SCALE, 10 * _SCALE, 20 * _SCALE
+
+
+class ToolError(Exception):
+    """tcpwhy did not start, broke its contract or did not end well."""
+
+
+def _prepare():
+    system.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Tool:
+    def __init__(self, path, args):
+        self.lines = []  # every JSON object it printed
+        self._rest = b""
+        self._errors = tempfile.TemporaryFile()
+        ready, theirs = os.pipe()
+        try:
+            self._process = subprocess.Popen([path, "--json", "--ready-fd", str(theirs), *args],
+                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
+                                             pass_fds=[theirs], preexec_fn=_prepare)
+        except OSError as error:
+            os.close(ready)
+            raise ToolError(f"{path}: {error.strerror}") from error
+        finally:
+            os.close(theirs)
+        try:
+            if not select.select([ready], [], [], READY_SECONDS)[0]:
+                raise self._broken("not ready in time")
+            if not os.read(ready, 1):
+                raise self._broken("ended before it was ready")
+        finally:
+            os.close(ready)
+
+    def _broken(self, what):
+        self.kill()
+        return ToolError(f"tcpwhy {what}" + self.errors())
+
+    def errors(self):
+        """What it wrote to stderr, as an addition to a message."""
+        self._errors.seek(0)
+        text = self._errors.read().decode(errors="replace").strip()
+        return f"\n{text}" if text else ""
+
+    def kill(self):
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self, deadline):
+        """Read what is there, at most until the deadline; false at the end of its output."""
+        if not select.select([self._process.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+            return True
+        data = os.read(self._process.stdout.fileno(), 1 << 16)
+        *complete, self._rest = (self._rest + data).split(b"\n")
+        for line in complete:
+            try:
+                self.lines.append(json.loads(line))
+            except ValueError as error:
+                raise self._broken(f"printed a line that is no JSON ({error}): {line[:200]!r}") from error
+        return bool(data)
+
+    def await_verdicts(self, enough):
+        """Read until enough(lines) or for as long as a verdict may take."""
+        deadline = time.monotonic() + VERDICT_SECONDS
+        while not enough(self.lines) and time.monotonic() < deadline and self._read(deadline):
+            pass
+
+    def stop(self):
+        """End it the way a user does; it then prints what is pending, and its summary."""
+        self._process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + EXIT_SECONDS
+        while self._read(deadline):
+            if time.monotonic() >= deadline:
+                raise self._broken("did not end after SIGINT")
+        status = self._process.wait()
+        if self._rest:
+            raise ToolError(f"tcpwhy ended within a line: {self._rest[:200]!r}")
+        if status != 0:
+            raise ToolError(f"tcpwhy ended with status {status}" + self.errors())
+        if not self.lines or self.lines[-1].get("type") != "summary":
+            raise ToolError("tcpwhy's last line is no summary" + self.errors())
