@@ -131,6 +131,15 @@ struct socket {
 	struct sock *sk;
 };
 
+struct inode {
+	unsigned long i_ino;
+};
+
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
 struct inet_sock {
 	struct sock sk;
 	__be16 inet_sport;
@@ -138,6 +147,7 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	__u8 icsk_retransmits;
+	__u8 icsk_probes_out;
 };
 
 struct tcp_sock {
@@ -147,6 +157,7 @@ struct tcp_sock {
 	u32 snd_nxt;
 	u32 snd_una;
 	u32 write_seq;
+	u32 snd_wnd;
 };
 
 struct request_sock {

@@ -273,6 +273,18 @@ __noinline int packet_read_ct(u64 skb, struct rec_packet *p)
 	return 1;
 }
 
+/* net/socket.c SOCK_INODE: the socket and its inode are one allocation. */
+static __always_inline u32 sock_inode(struct sock *sk)
+{
+	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
+	struct socket_alloc *both;
+
+	if (!socket)
+		return 0;
+	both = (void *)socket - bpf_core_field_offset(struct socket_alloc, socket);
+	return (u32)BPF_CORE_READ(both, vfs_inode.i_ino);
+}
+
 static __always_inline bool sock_is_full(u8 state)
 {
 	return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
@@ -335,6 +347,7 @@ __noinline int sock_read(u64 addr, struct rec_sock *s)
 		return 1;
 	}
 	s->err = BPF_CORE_READ(sk, sk_err);
+	s->inode = sock_inode(sk);
 	s->shutdown = BPF_CORE_READ(sk, sk_shutdown);
 	s->rmem = BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter);
 	s->rcvbuf = BPF_CORE_READ(sk, sk_rcvbuf);
@@ -355,6 +368,8 @@ __noinline int sock_read(u64 addr, struct rec_sock *s)
 	s->rcv_nxt = BPF_CORE_READ(tp, rcv_nxt);
 	s->rcv_wnd = BPF_CORE_READ(tp, rcv_wnd);
 	s->write_seq = BPF_CORE_READ(tp, write_seq);
+	s->snd_wnd = BPF_CORE_READ(tp, snd_wnd);
+	s->probes = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_probes_out);
 	s->unread = s->rcv_nxt - BPF_CORE_READ(tp, copied_seq);
 	s->retransmits = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_retransmits);
 	return 1;

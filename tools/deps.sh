@@ -31,16 +31,23 @@ deps_missing()
 			}'
 }
 
-# As root: the command itself; else through sudo, if there is one.
+# need_root WHY: says that sudo will be asked, or ends if nobody can become root.
+need_root()
+{
+	[ "$(id -u)" -ne 0 ] || return 0
+	if ! command -v sudo >/dev/null; then
+		echo "$0: run it as root: $1, and there is no sudo here" >&2
+		exit 1
+	fi
+	echo "(asking sudo: $1)"
+}
+
 as_root()
 {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo "$@"
 	else
-		echo "$0: this needs root, and there is no sudo; as root run: $*" >&2
-		exit 1
+		sudo "$@"
 	fi
 }
 
@@ -78,7 +85,7 @@ deps_install()
 	missing=$(deps_missing $(deps_packages "$@"))
 	[ -n "$missing" ] || return 0
 	echo "installing packages to build and test tcpwhy: $missing"
-	[ "$(id -u)" -eq 0 ] || echo "(asking sudo for apt-get; nothing else is done with it)"
+	need_root 'apt-get installs them'
 	# The package lists of a fresh machine are empty, those of an old one outdated.
 	# shellcheck disable=SC2086
 	if ! apt-cache show $missing >/dev/null 2>&1; then

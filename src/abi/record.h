@@ -130,12 +130,15 @@ struct rec_sock {
 	u32 snd_nxt, snd_una, rcv_nxt, rcv_wnd, write_seq;
 	u32 rmem, rcvbuf; /* bytes */
 	s32 err;	  /* sk_err */
+	u32 inode;	  /* of the socket's file: leads to its process; 0: orphan */
+	u32 snd_wnd;	  /* what the peer lets us send, bytes */
 	u16 family;	  /* AF_INET, AF_INET6 */
 	u8 state;	  /* TCP_ESTABLISHED… */
 	u8 flags;
 	u8 shutdown;	/* RCV_SHUTDOWN 1, SEND_SHUTDOWN 2 */
 	u8 retransmits; /* unanswered retransmissions so far */
-	u16 pad;
+	u8 probes;	/* unanswered zero window or keepalive probes so far */
+	u8 pad;
 };
 
 struct rec_task {
@@ -203,6 +206,7 @@ enum sock_match {
 	SOCK_MATCH_LISTEN_FAMILY, /* … but only for the other family */
 	SOCK_MATCH_LISTEN_NEAR,	  /* near-by port, same namespace */
 	SOCK_MATCH_LISTEN_NETNS,  /* the asked port, another namespace */
+	SOCK_MATCH_OWNER,	  /* the asked inode: who holds it (state is 0) */
 	SOCK_MATCH_COUNT,
 };
 
@@ -340,10 +344,10 @@ struct count_value {
 REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);
-REC_ASSERT_SIZE(rec_sock, 112);
+REC_ASSERT_SIZE(rec_sock, 120);
 REC_ASSERT_SIZE(rec_task, 32);
 REC_ASSERT_SIZE(rec_memory, 104);
-REC_ASSERT_SIZE(rec_event, 1072);
+REC_ASSERT_SIZE(rec_event, 1080);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -59,7 +59,7 @@ const struct option_def watch_option_defs[] = {
 	{"count", 0, OPT_U64, .arg = "N", FIELD(count), STOP, .min = 1, .max = UINT64_MAX,
 	 .help = "after N verdicts"},
 	{"duration", 0, OPT_DURATION, .arg = "TIME", FIELD(duration), STOP, .min = NSEC_PER_MSEC,
-	 .max = 8760 * 3600 * NSEC_PER_SEC, .help = "after 500ms, 5s, 2m, 1h"},
+	 .max = 8760ull * 3600 * NSEC_PER_SEC, .help = "after 500ms, 5s, 2m, 1h"},
 
 	{"ready-fd", 0, OPT_U64, .arg = "N", FIELD(ready_fd), OTHER, .min = 1, .max = 1048576,
 	 .help = "write a line to this file descriptor once everything is attached"},

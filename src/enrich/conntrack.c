@@ -67,14 +67,11 @@ static void entry_read(const struct nf_conntrack *ct, struct rec_ct *ret)
 	ret->found = 1;
 }
 
-static struct nlmsghdr *request_start(void *buf, uint8_t family, uint16_t flags)
+static struct nlmsghdr *request_start(void *buf, size_t size, uint8_t family, uint16_t flags)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *nfg;
+	struct nlmsghdr *nlh = nl_request(buf, size, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, flags);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 
-	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
-	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 	nfg->nfgen_family = family;
 	nfg->version = NFNETLINK_V0;
 	return nlh;
@@ -118,7 +115,7 @@ static bool conntrack_is_loaded(void)
 static int entry_find(const struct rec_tuple *t, struct rec_ct *ret)
 {
 	char buf[1024] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = request_start(buf, addr_is_v4(t->src) ? AF_INET : AF_INET6, 0);
+	struct nlmsghdr *nlh = request_start(buf, sizeof(buf), addr_is_v4(t->src) ? AF_INET : AF_INET6, 0);
 	_cleanup_nl_ struct nl nl;
 	int err = nl_open(&nl, NETLINK_NETFILTER);
 
@@ -190,7 +187,7 @@ static int nat_entry_parse(const struct nlmsghdr *nlh, void *arg)
 static int dump_visit(void *arg, uint32_t netns)
 {
 	char buf[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = request_start(buf, AF_UNSPEC, NLM_F_DUMP);
+	struct nlmsghdr *nlh = request_start(buf, sizeof(buf), AF_UNSPEC, NLM_F_DUMP);
 	struct ct_dump *dump = arg;
 	_cleanup_nl_ struct nl nl;
 	int err = nl_open(&nl, NETLINK_NETFILTER);

@@ -35,7 +35,6 @@ static const struct {
 	const char *prefix, *runtime;
 } name_prefixes[] = {
 	{"lxc.payload.", "lxc"},
-	{"machine-lxc\\x2d", "lxc"},
 	{"systemd-nspawn@", "nspawn"},
 };
 

@@ -99,13 +99,17 @@ static int sock_parse(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-static struct inet_diag_req_v2 *request_start(void *buf, uint16_t flags)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+#define REQUEST_SIZE 256
 
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
-	return mnl_nlmsg_put_extra_header(nlh, sizeof(struct inet_diag_req_v2));
+static struct inet_diag_req_v2 *request_start(char buf[REQUEST_SIZE], uint8_t family, uint8_t proto, uint16_t flags)
+{
+	struct nlmsghdr *nlh = nl_request(buf, REQUEST_SIZE, SOCK_DIAG_BY_FAMILY, flags);
+	struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
+
+	req->sdiag_family = family;
+	req->sdiag_protocol = proto;
+	req->idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1);
+	return req;
 }
 
 /*
@@ -115,15 +119,12 @@ static struct inet_diag_req_v2 *request_start(void *buf, uint16_t flags)
  */
 int diag_find(struct nl *nl, const struct rec_tuple *local, uint32_t ifindex, diag_fn fn, void *arg)
 {
-	char buf[512] __attribute__((aligned(8)));
-	struct inet_diag_req_v2 *req = request_start(buf, 0);
+	char buf[REQUEST_SIZE] __attribute__((aligned(8)));
 	struct rec_tuple t = local->proto == IPPROTO_UDP ? tuple_reversed(local) : *local;
-	struct sink sink = {fn, arg, local->proto};
 	bool v4 = addr_is_v4(t.src) && addr_is_v4(t.dst);
+	struct inet_diag_req_v2 *req = request_start(buf, v4 ? AF_INET : AF_INET6, t.proto, 0);
+	struct sink sink = {fn, arg, t.proto};
 
-	req->sdiag_family = v4 ? AF_INET : AF_INET6;
-	req->sdiag_protocol = t.proto;
-	req->idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1);
 	req->idiag_states = ~0u;
 	req->id.idiag_sport = htons(t.sport);
 	req->id.idiag_dport = htons(t.dport);
@@ -137,13 +138,10 @@ int diag_find(struct nl *nl, const struct rec_tuple *local, uint32_t ifindex, di
 int diag_dump(struct nl *nl, uint8_t proto, uint8_t family, uint32_t states, const struct diag_filter *filter,
 	      diag_fn fn, void *arg)
 {
-	char buf[512] __attribute__((aligned(8)));
-	struct inet_diag_req_v2 *req = request_start(buf, NLM_F_DUMP);
+	char buf[REQUEST_SIZE] __attribute__((aligned(8)));
+	struct inet_diag_req_v2 *req = request_start(buf, family, proto, NLM_F_DUMP);
 	struct sink sink = {fn, arg, proto};
 
-	req->sdiag_family = family;
-	req->sdiag_protocol = proto;
-	req->idiag_ext = 1 << (INET_DIAG_SKMEMINFO - 1);
 	req->idiag_states = states;
 	if (filter)
 		mnl_attr_put((struct nlmsghdr *)buf, INET_DIAG_REQ_BYTECODE, filter->n * sizeof(filter->ops[0]),

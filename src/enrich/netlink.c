@@ -36,6 +36,17 @@ void nl_close(struct nl *nl)
 	nl->socket = NULL;
 }
 
+struct nlmsghdr *nl_request(void *buf, size_t size, uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *nlh;
+
+	memset(buf, 0, size); /* mnl doesn't clear what it pads */
+	nlh = mnl_nlmsg_put_header(buf);
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	return nlh;
+}
+
 int nl_ask(struct nl *nl, struct nlmsghdr *req, mnl_cb_t fn, void *arg)
 {
 	bool dump = (req->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;

@@ -17,6 +17,9 @@ struct nl {
 int nl_open(struct nl *nl, int protocol);
 void nl_close(struct nl *nl);
 
+/* Starts a request in buf (8-byte aligned, all of it zeroed): the netlink header. flags: beyond NLM_F_REQUEST. */
+struct nlmsghdr *nl_request(void *buf, size_t size, uint16_t type, uint16_t flags);
+
 /*
  * Sends req (its sequence number is set here) and hands every message of the answer to fn, all of them for a dump, else
  * the first. fn returns MNL_CB_OK always: leaving a dump early would leave its rest for the next request.

@@ -2,6 +2,8 @@
 #include "enrich/netns.h"
 
 #include "enrich/counter.h"
+#include "enrich/lookup.h"
+#include "enrich/process.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,7 +46,6 @@ int netns_open(struct netns_map **ret)
 	}
 	m->own = m->current = (uint32_t)st.st_ino;
 	m->dev = st.st_dev;
-	netns_refresh(m);
 	*ret = m;
 	return 0;
 }
@@ -287,4 +288,22 @@ int netns_each(struct netns_map *m, uint32_t first, int (*fn)(void *arg, uint32_
 	}
 	netns_leave(m);
 	return result;
+}
+
+int netns_answer(struct lookup *l)
+{
+	const struct netns *ns = netns_find(l->netns, l->q->netns);
+	struct rec_netns rec = {0};
+
+	if (!ns)
+		return -ESRCH;
+	rec.pid = ns->pid;
+	if (ns->name)
+		str_copy(rec.name, sizeof(rec.name), ns->name);
+	if (ns->pid) {
+		process_comm(ns->pid, rec.comm, sizeof(rec.comm));
+		process_container(ns->pid, rec.container, sizeof(rec.container));
+	}
+	lookup_add(l, &rec, REC_NETNS, ns->inum);
+	return 0;
 }

@@ -22,7 +22,7 @@ struct netns {
 
 struct netns_map;
 
-/* A map of the namespaces, for the calling thread, which must stay its only user. 0 or a negative errno. */
+/* An empty map; all else is for one thread only, one that lives in the caller's namespace. 0 or a negative errno. */
 int netns_open(struct netns_map **ret);
 void netns_close(struct netns_map *m);
 

@@ -14,6 +14,7 @@
 	X(LISTENERS, "listeners") /* who listens on tuple.dport: here, near-by, elsewhere: rec_sock_info */             \
 	X(ROUTE, "route")	  /* the route to tuple.dst from tuple.src in `netns`, and its neighbour entry */      \
 	X(ROUTE_BACK, "route_back") /* the route to tuple.src in `netns` (for rp_filter) */                            \
+	X(OWNER, "owner")	  /* the process that holds socket `inode`: one rec_sock_info */                       \
 	X(SYSCTL, "sysctl")	  /* `name` in `netns` */                                                              \
 	X(COUNTER, "counter")	  /* `name` ("TcpExtListenOverflows") in `netns` */
 
@@ -36,6 +37,8 @@ struct question {
 	uint32_t kind;	   /* one enum question_kind */
 	uint32_t netns;	   /* inode number */
 	uint32_t ifindex;  /* 0 unknown */
+	uint32_t inode;	   /* OWNER */
+	uint32_t pad;
 	struct rec_tuple tuple;
 	char name[80]; /* SYSCTL: "net.ipv4.conf.eth0.rp_filter"; COUNTER: "TcpExtListenOverflows" */
 };

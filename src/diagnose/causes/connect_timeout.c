@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/judge.h"
+#include "record/record.h"
+
+static const char *const sysctls[] = {"net.ipv4.tcp_syn_retries", NULL};
+
+static bool concerns(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_STATE || e->err == ETIMEDOUT;
+}
+
+/* The SYN seen arriving at another namespace of this host: then it is not the network that lost it. */
+static const struct rec_event *arrived(const struct judge *j)
+{
+	timeline_each_event(j->tl, e)
+	{
+		if (e->hdr.kind == REC_SYN_AGAIN && e->hdr.netns != j->ev->hdr.netns)
+			return e;
+	}
+	return NULL;
+}
+
+static const struct rec_route *route_of(const struct judge *j)
+{
+	timeline_each(j->tl, REC_ROUTE, struct rec_route, r)
+	{
+		if (r->hdr.netns == j->ev->hdr.netns && !r->err && addr_equal(r->tuple.dst, j->ev->sock.tuple.dst))
+			return r;
+	}
+	return NULL;
+}
+
+static bool judge(struct judge *j)
+{
+	const struct rec_event *e = j->ev, *there = arrived(j);
+	const struct rec_memory *m = &e->mem;
+	const struct rec_route *r = route_of(j);
+	uint64_t took = m->syn_first_ns ? e->hdr.mono_ns - m->syn_first_ns : 0;
+	bool gave_up = !e->sock.err;
+
+	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE ||
+	    (e->sock.err && e->sock.err != ETIMEDOUT))
+		return false;
+	j->v->certainty = m->syn_count ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
+	if (m->syn_count)
+		verdict_explain(j->v, "%u SYN%s to %s left this host through %s within %s, and nobody answered. %s", m->syn_count,
+				m->syn_count == 1 ? "" : "s", say_dst(&e->sock.tuple), m->syn_ifname, say_time(took),
+				gave_up ? "The program gave up waiting and closed the socket."
+					: "The kernel gave up (ETIMEDOUT).");
+	else
+		verdict_explain(j->v, "The connection to %s was tried and %s, but no SYN was seen leaving through a device: it "
+				      "was lost within this host.",
+				say_dst(&e->sock.tuple), gave_up ? "given up by the program" : "timed out");
+	verdict_evidence(j->v, "SYN_SENT to CLOSE after %u retransmission%s: %s", e->sock.retransmits,
+			 e->sock.retransmits == 1 ? "" : "s", say_stack(j, e));
+	if (m->syn_count && !tuple_equal(&m->syn_tuple, &e->sock.tuple))
+		verdict_evidence(j->v, "they left translated (NAT), as %s", say_tuple(&m->syn_tuple));
+	if (r)
+		verdict_evidence(j->v, "the route goes through %s%s%s", r->ifname, r->has_gateway ? ", gateway " : "",
+				 r->has_gateway ? say_addr(r->gateway) : "");
+	if (there)
+		verdict_evidence(j->v, "they arrived in %s through %s, on this same host", say_netns(j, there->hdr.netns),
+				 there->ifname);
+	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this connection");
+	hit_all(j);
+	verdict_fix(j->v, "none", "look further down the path: is %s up, does a firewall there or between drop packets to port "
+				  "%u? (tcpdump there: do the SYNs arrive?)",
+		    say_addr(e->sock.tuple.dst), e->sock.tuple.dport);
+	return true;
+}
+
+const struct cause cause_connect_timeout = {
+	.id = "connect-timeout",
+	.rank = RANK_CONSEQUENCE,
+	.kinds = KIND(STATE) | KIND(SOCK_ERR),
+	.needs = Q_ROUTE,
+	.sysctls = sysctls,
+	.concerns = concerns,
+	.judge = judge,
+};

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/judge.h"
+#include "record/record.h"
+
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+
+static bool errno_is_unreachable(int err)
+{
+	return err == ENETUNREACH || err == EHOSTUNREACH || err == EACCES || err == EINVAL || err == ENONET ||
+	       err == EHOSTDOWN || err == ENOPROTOOPT;
+}
+
+static bool concerns(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_CONNECT || e->hdr.kind == REC_SOCK_ERR || e->hdr.kind == REC_DROP;
+}
+
+/* What an ICMP error says (RFC 792, RFC 1812 section 5.2.7, RFC 4443). */
+static const char *icmp_words(const struct rec_event *e)
+{
+	if (e->pkt.tuple.family == 6) {
+		static const char *const codes[] = {"no route to destination", "administratively prohibited",
+						    "beyond scope of source address", "address unreachable",
+						    "port unreachable", "source address failed policy (prohibited)",
+						    "route rejected"};
+
+		if (e->pkt.icmp_type == ICMPV6_DEST_UNREACH && e->pkt.icmp_code < ARRAY_SIZE(codes))
+			return codes[e->pkt.icmp_code];
+		return e->pkt.icmp_type == ICMPV6_TIME_EXCEED ? "hop limit exceeded" : "an error";
+	}
+	static const char *const codes[] = {"network unreachable", "host unreachable", "protocol unreachable",
+					    "port unreachable", "fragmentation needed", "source route failed",
+					    "network unknown", "host unknown", "source host isolated",
+					    "network prohibited", "host prohibited", "network unreachable for TOS",
+					    "host unreachable for TOS", "communication administratively prohibited"};
+
+	if (e->pkt.icmp_type == ICMP_DEST_UNREACH && e->pkt.icmp_code < ARRAY_SIZE(codes))
+		return codes[e->pkt.icmp_code];
+	return e->pkt.icmp_type == ICMP_TIME_EXCEEDED ? "TTL exceeded" : "an error";
+}
+
+/* The ICMP error that ended it: received from a router or, on that router, sent. */
+static const struct rec_event *icmp_error(const struct judge *j)
+{
+	const struct rec_event *sent = NULL;
+
+	timeline_each_event(j->tl, e)
+	{
+		bool too_big = e->pkt.tuple.family == 6 ? e->pkt.icmp_type == ICMPV6_PKT_TOOBIG
+							: e->pkt.icmp_type == ICMP_DEST_UNREACH &&
+								  e->pkt.icmp_code == ICMP_FRAG_NEEDED;
+
+		if (too_big)
+			continue;
+		if (e->hdr.kind == REC_ICMP_RECV)
+			return e;
+		if (e->hdr.kind == REC_ICMP_SENT)
+			sent = e;
+	}
+	return sent;
+}
+
+static const struct rec_event *neighbour_drop(const struct judge *j)
+{
+	timeline_each_event(j->tl, e)
+	{
+		if (e->hdr.kind == REC_DROP &&
+		    (strcmp(e->reason_name, "NEIGH_FAILED") == 0 || fact_stack_of(j, e, "arp_error_report") ||
+		     fact_stack_of(j, e, "ndisc_error_report")))
+			return e;
+	}
+	return NULL;
+}
+
+static const struct rec_route *route_of(const struct judge *j)
+{
+	timeline_each(j->tl, REC_ROUTE, struct rec_route, r)
+	{
+		if (r->hdr.netns == j->ev->hdr.netns && addr_equal(r->tuple.dst, j->ev->pkt.tuple.dst))
+			return r;
+	}
+	return NULL;
+}
+
+static void tell_neighbour(struct judge *j, const struct rec_event *drop)
+{
+	const struct rec_route *r = route_of(j);
+	const uint8_t *hop = r && r->has_gateway ? r->gateway : drop->pkt.tuple.dst;
+	const char *what = drop->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP";
+
+	verdict_explain(j->v, "The next hop %s did not answer %s on %s: nobody on that link has the address, or it is down.",
+			say_addr(hop), what, drop->ifname[0] ? drop->ifname : "the link");
+	verdict_evidence(j->v, "%s was dropped while it waited for the neighbour's hardware address: %s",
+			 say_packet(&drop->pkt), say_stack(j, drop));
+	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n)
+	{
+		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr), n->ifname,
+				 n->state ? neigh_state_name(n->state) : "gone");
+	}
+	verdict_fix(j->v, "none", "is %s switched on, on the same link, with that address? %sip neigh show %s; check the cable, "
+				  "the VLAN and the netmask of both sides",
+		    say_addr(hop), say_netns_prefix(j, j->ev->hdr.netns), say_addr(hop));
+}
+
+static void tell_icmp(struct judge *j, const struct rec_event *icmp)
+{
+	bool ours = icmp->hdr.kind == REC_ICMP_SENT;
+
+	verdict_explain(j->v, "%s %s answered with the ICMP error \"%s\" instead of letting the connection through.",
+			ours ? "This host," : "The router or host", say_addr(icmp->pkt.icmp_src), icmp_words(icmp));
+	verdict_evidence(j->v, "ICMP type %u code %u from %s about %s, %s %s", icmp->pkt.icmp_type, icmp->pkt.icmp_code,
+			 say_addr(icmp->pkt.icmp_src), say_tuple(&icmp->pkt.tuple), ours ? "sent through" : "received on",
+			 icmp->ifname[0] ? icmp->ifname : "an interface");
+	if (ours)
+		verdict_evidence(j->v, "%s", say_stack(j, icmp));
+	verdict_fix(j->v, "none", "on %s: look at its routes and its firewall for %s", say_addr(icmp->pkt.icmp_src),
+		    say_addr(icmp->pkt.tuple.dst));
+}
+
+static void tell_route(struct judge *j)
+{
+	const struct rec_tuple *t = &j->ev->pkt.tuple;
+	const char *prefix = say_netns_prefix(j, j->ev->hdr.netns);
+	const char *family = t->family == 6 ? "-6 " : "";
+	const struct rec_route *r = route_of(j);
+	int err = j->ev->err;
+
+	if (err == EACCES)
+		verdict_explain(j->v, "The route to %s is a prohibit route: somebody forbade this destination here.",
+				say_addr(t->dst));
+	else if (err == EINVAL)
+		verdict_explain(j->v, "The route to %s is a blackhole route: somebody made this destination vanish here.",
+				say_addr(t->dst));
+	else if (r && !strcmp(route_type_name(r->type), "unreachable") && !r->err)
+		verdict_explain(j->v, "The route to %s is an unreachable route.", say_addr(t->dst));
+	else
+		verdict_explain(j->v, "%s has no route to %s: no packet was sent.", say_netns(j, j->ev->hdr.netns),
+				say_addr(t->dst));
+	verdict_evidence(j->v, "connect() to %s failed at once with %s", say_dst(t), errno_name(err));
+	if (r && r->err)
+		verdict_evidence(j->v, "the route lookup for %s answers %s", say_addr(t->dst), errno_name(r->err));
+	else if (r)
+		verdict_evidence(j->v, "the route lookup for %s answers: %s", say_addr(t->dst), route_type_name(r->type));
+	verdict_fix(j->v, "none", "%sip %sroute get %s; add the missing route or interface address, or remove the %s route",
+		    prefix, family, say_addr(t->dst),
+		    err == EACCES ? "prohibit" : err == EINVAL ? "blackhole" : "unreachable");
+}
+
+/* EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route. */
+static bool route_says_so(const struct judge *j)
+{
+	const struct rec_route *r = route_of(j);
+	const char *type = r ? route_type_name(r->type) : "";
+
+	if (j->ev->err == ENETUNREACH || j->ev->err == EHOSTUNREACH)
+		return true;
+	return r && (r->err == j->ev->err || strcmp(type, "blackhole") == 0 || strcmp(type, "prohibit") == 0);
+}
+
+static bool judge(struct judge *j)
+{
+	const struct rec_event *e = j->ev, *icmp = icmp_error(j), *drop = neighbour_drop(j);
+
+	switch (e->hdr.kind) {
+	case REC_CONNECT:
+	case REC_SOCK_ERR:
+		if (!errno_is_unreachable(e->err))
+			return false;
+		break;
+	case REC_DROP:
+		if (e != drop && !fact_stack(j, "ip_error") && !fact_stack(j, "ip6_pkt_drop") &&
+		    strcmp(e->reason_name, "IP_INNOROUTES") != 0 && strcmp(e->reason_name, "IP_OUTNOROUTES") != 0)
+			return false;
+		break;
+	default:
+		return false;
+	}
+	j->v->certainty = CERTAINTY_CERTAIN;
+	if (drop) {
+		tell_neighbour(j, drop);
+	} else if (icmp) {
+		tell_icmp(j, icmp);
+	} else if (e->hdr.kind == REC_CONNECT && route_says_so(j)) {
+		tell_route(j);
+	} else if (e->hdr.kind == REC_DROP) {
+		verdict_explain(j->v, "This host has no route for %s.", say_addr(e->pkt.tuple.dst));
+		verdict_evidence(j->v, "%s: %s", say_packet(&e->pkt), say_stack(j, e));
+	} else {
+		return false;
+	}
+	hit_all(j);
+	return true;
+}
+
+const struct cause cause_connect_unreachable = {
+	.id = "connect-unreachable",
+	.rank = RANK_ROOT,
+	.kinds = KIND(CONNECT) | KIND(SOCK_ERR) | KIND(DROP),
+	.needs = Q_ROUTE,
+	.concerns = concerns,
+	.judge = judge,
+};

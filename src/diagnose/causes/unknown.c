@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/judge.h"
+#include "record/reason.h"
+#include "record/record.h"
+
+/* A failure that no cause explains: what was seen, and what would have to be seen to tell. */
+
+static void tell_drop(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+	const char *words = drop_reason(e->reason_name)->words;
+	bool xdp = fact_stack(j, "do_xdp_generic") || fact_stack(j, "veth_xdp_rcv_skb") || fact_stack(j, "veth_xdp_rcv");
+
+	if (xdp)
+		verdict_explain(j->v, "The kernel dropped the packet in the XDP stage of %s, where only a BPF program decides.",
+				e->ifname[0] ? e->ifname : "a device");
+	else if (*words)
+		verdict_explain(j->v, "The kernel dropped the packet: %s.", words);
+	else
+		verdict_explain(j->v, "The kernel dropped the packet and does not say why.");
+	verdict_evidence(j->v, "%s, reason %s%s%s", say_packet(&e->pkt), e->has_reason ? e->reason_name : "not told",
+			 e->ifname[0] ? ", on " : "", e->ifname);
+	if (xdp)
+		verdict_fix(j->v, "lists only", "%sbpftool net show dev %s", say_netns_prefix(j, e->hdr.netns),
+			    e->ifname[0] ? e->ifname : "IFACE");
+	else if (strncmp(e->reason_name, "TC_", 3) == 0)
+		verdict_fix(j->v, "lists only", "%stc filter show dev %s ingress; tc filter show dev %s egress; bpftool net",
+			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE",
+			    e->ifname[0] ? e->ifname : "IFACE");
+	else if (strncmp(e->reason_name, "QDISC_", 6) == 0)
+		verdict_fix(j->v, "lists only", "%stc -s qdisc show dev %s", say_netns_prefix(j, e->hdr.netns),
+			    e->ifname[0] ? e->ifname : "IFACE");
+}
+
+static void tell_reset(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+	const char *words = reset_reason_words(e->reason_name);
+
+	if (*words)
+		verdict_explain(j->v, "The kernel sent a reset: %s.", words);
+	else
+		verdict_explain(j->v, "The kernel sent a reset and does not say why.");
+	if (e->pkt.has & PKT_L4)
+		verdict_evidence(j->v, "it answered %s", say_packet(&e->pkt));
+	if (e->has_reason)
+		verdict_evidence(j->v, "the kernel's reason: %s", e->reason_name);
+	if (e->sock.flags & SOCK_PRESENT)
+		verdict_evidence(j->v, "the socket was %s", tcp_state_name(e->sock.state));
+	if (e->active && e->task.pid)
+		verdict_evidence(j->v, "it happened in a call of %s", say_task(e));
+}
+
+static bool judge(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+
+	if (track_weight(e, j->world) != WEIGHT_HARD)
+		return false;
+	j->v->certainty = CERTAINTY_UNKNOWN;
+	switch (e->hdr.kind) {
+	case REC_DROP:
+		tell_drop(j);
+		break;
+	case REC_RST_SENT:
+		tell_reset(j);
+		break;
+	case REC_RST_RECV:
+		verdict_explain(j->v, "A reset arrived and ended the connection.");
+		break;
+	default:
+		verdict_explain(j->v, "The connection failed with %s.", e->err ? errno_name(e->err) : "no error that was told");
+		break;
+	}
+	verdict_evidence(j->v, "%s", say_stack(j, e));
+	if (e->err)
+		verdict_evidence(j->v, "error %s", errno_name(e->err));
+	hit_all(j);
+	return true;
+}
+
+const struct cause cause_unknown = {
+	.id = "unknown",
+	.rank = RANK_LAST,
+	.kinds = KIND(DROP) | KIND(RST_SENT) | KIND(RST_RECV) | KIND(SOCK_ERR) | KIND(CONNECT) | KIND(STATE),
+	.judge = judge,
+};

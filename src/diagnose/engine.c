@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/engine.h"
+
+#include "record/record.h"
+
+static const struct cause *const causes[] = {
+#define CAUSE(name) &cause_##name,
+#include "diagnose/causes/list.h"
+#undef CAUSE
+};
+
+const struct cause *diagnose_cause(size_t n)
+{
+	return n < ARRAY_SIZE(causes) ? causes[n] : NULL;
+}
+
+/* ---- what to ask ------------------------------------------------------------------------------------------------ */
+
+static void need(const struct rec_event *e, uint32_t kind, const char *name, question_vec *ask)
+{
+	struct question q = {.kind = kind, .netns = e->hdr.netns, .ifindex = e->ifindex, .tuple = e->pkt.tuple, .inode = e->sock.inode};
+
+	if (name)
+		snprintf(q.name, sizeof(q.name), name, e->ifname); /* the format is a cause's own constant */
+	if (name && strstr(name, "%s") && !e->ifname[0])
+		return;
+	for (size_t i = 0; i < ask->n; i++)
+		if (ask->v[i].kind == kind && strcmp(ask->v[i].name, q.name) == 0)
+			return;
+	struct question *slot = vec_push(ask);
+
+	if (slot)
+		*slot = q;
+}
+
+void diagnose_needs(const struct rec_event *e, question_vec *ask)
+{
+	if (!e->hdr.netns)
+		return;
+	need(e, Q_NETNS, NULL, ask);
+	need(e, Q_SOCKETS, NULL, ask);
+	if (e->sock.inode)
+		need(e, Q_OWNER, NULL, ask);
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
+		const struct cause *c = causes[i];
+
+		if (!(c->kinds & 1u << e->hdr.kind) || (c->concerns && !c->concerns(e)))
+			continue;
+		for (unsigned bit = 0; bit < Q_COUNT; bit++)
+			if (c->needs & 1u << bit)
+				need(e, 1u << bit, NULL, ask);
+		for (size_t n = 0; c->sysctls && c->sysctls[n]; n++)
+			need(e, Q_SYSCTL, c->sysctls[n], ask);
+		for (size_t n = 0; c->counters && c->counters[n]; n++)
+			need(e, Q_COUNTER, c->counters[n], ask);
+	}
+}
+
+/* ---- judging ------------------------------------------------------------------------------------------------------ */
+
+static void verdict_head(const struct judge *j, const struct cause *c, struct verdict *v)
+{
+	const struct rec_netns *n = world_netns(j->world, j->ev->hdr.netns);
+
+	v->cause = c->id;
+	v->mono_ns = j->ev->hdr.mono_ns;
+	v->wall_ns = j->ev->hdr.wall_ns;
+	v->event = record_kind_words(j->ev->hdr.kind);
+	v->flow = j->ev->pkt.tuple;
+	v->netns = j->ev->hdr.netns;
+	str_copy(v->ifname, sizeof(v->ifname), j->ev->ifname);
+	if (n && n->name[0])
+		str_copy(v->netns_name, sizeof(v->netns_name), n->name);
+	else if (n && n->container[0])
+		str_copy(v->netns_name, sizeof(v->netns_name), n->container);
+	else if (n && n->pid > 1)
+		snprintf(v->netns_name, sizeof(v->netns_name), "pid %u (%s)", n->pid, n->comm);
+}
+
+struct best {
+	const struct cause *cause;
+	struct verdict v;
+};
+
+static bool better(const struct cause *c, const struct best *than)
+{
+	return !than->cause || c->rank < than->cause->rank;
+}
+
+/* The first cause, in order of precedence, that says yes to this event and beats what was found before. */
+static void judge_event(struct judge *j, struct best *best)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
+		const struct cause *c = causes[i];
+		struct verdict v = {0};
+
+		if (!(c->kinds & 1u << j->ev->hdr.kind) || !better(c, best))
+			continue;
+		j->v = &v;
+		if (!c->judge(j)) {
+			verdict_free(&v);
+			continue;
+		}
+		verdict_head(j, c, &v);
+		verdict_free(&best->v);
+		best->cause = c;
+		best->v = v;
+	}
+}
+
+int diagnose(const struct timeline *tl, const struct world *w, const struct diagnose_loss *loss, struct verdict *ret)
+{
+	struct best best = {0};
+	uint32_t events = 0;
+
+	timeline_each_event(tl, e)
+	{
+		struct judge j = {.tl = tl, .world = w, .ev = e};
+		enum weight weight = track_weight(e, w);
+
+		if (weight == WEIGHT_NONE)
+			continue;
+		events += weight == WEIGHT_HARD;
+		judge_event(&j, &best);
+	}
+	if (!best.cause)
+		return 0;
+	best.v.events = events ? events : 1;
+	if (loss && loss->lost && best.v.certainty == CERTAINTY_CERTAIN && best.cause->rank != RANK_ROOT) {
+		best.v.certainty = CERTAINTY_LIKELY;
+		verdict_evidence(&best.v, "events were lost while this was gathered: one of them might say otherwise");
+	}
+	*ret = best.v;
+	return 1;
+}
+
+/* The end that is the service: told by the port, since either end may have raised the event. */
+static void service_first(const struct rec_tuple *t, struct rec_tuple *ret)
+{
+	*ret = *t;
+	if (t->dport && (!t->sport || t->dport <= t->sport))
+		return;
+	*ret = tuple_reverse(t);
+}
+
+void verdict_incident_key(const struct verdict *v, char *key, size_t size)
+{
+	_cleanup_strbuf_ struct strbuf client = {0}, service = {0};
+	struct rec_tuple t;
+
+	service_first(&v->flow, &t);
+	addr_text(t.src, &client);
+	endpoint_text(t.dst, t.dport, &service);
+	snprintf(key, size, "%s %u %u %s %s", v->cause, v->netns, v->flow.proto, client.s ? client.s : "",
+		 service.s ? service.s : "");
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/judge.h"
+#include "record/record.h"
+
+bool fact_stack_of(const struct judge *j, const struct rec_event *e, const char *function)
+{
+	return world_stack_has(j->world, e, function);
+}
+
+bool fact_stack(const struct judge *j, const char *function)
+{
+	return fact_stack_of(j, j->ev, function);
+}
+
+const struct rec_event *fact_event(const struct judge *j, enum rec_kind kind)
+{
+	timeline_each_event(j->tl, e)
+	{
+		if (e->hdr.kind == kind)
+			return e;
+	}
+	return NULL;
+}
+
+static bool same_connection(const struct rec_tuple *a, const struct rec_tuple *b)
+{
+	struct rec_tuple back = tuple_reverse(b);
+
+	return tuple_equal(a, b) || tuple_equal(a, &back);
+}
+
+const struct rec_ct *fact_ct(const struct judge *j, const struct rec_tuple *tuple, uint32_t netns)
+{
+	const struct rec_ct *best = NULL;
+
+	timeline_each(j->tl, REC_CT, struct rec_ct, ct)
+	{
+		if (ct->hdr.netns != netns)
+			continue;
+		if (!ct->found) {
+			if (!best && tuple_equal(&ct->orig, tuple))
+				best = ct;
+		} else if (same_connection(&ct->orig, tuple) || same_connection(&ct->reply, tuple)) {
+			best = ct;
+			break;
+		}
+	}
+	return best;
+}
+
+bool ct_is_nat(const struct rec_ct *ct)
+{
+	struct rec_tuple back = tuple_reverse(&ct->reply);
+
+	return !tuple_equal(&ct->orig, &back);
+}
+
+bool fact_conntrack_active(const struct judge *j)
+{
+	/* net/netfilter/nf_conntrack_proto.c: the hooks at PRE_ROUTING. */
+	for (unsigned i = 0; i < j->ev->nr_hooks; i++) {
+		const struct rec_symbol *s = world_symbol(j->world, j->ev->hooks[i]);
+
+		if (s && (strcmp(s->name, "ipv4_conntrack_in") == 0 || strcmp(s->name, "ipv6_conntrack_in") == 0))
+			return true;
+	}
+	return false;
+}
+
+bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret_late_us)
+{
+	timeline_each(j->tl, REC_ANSWER, struct rec_answer, a)
+	{
+		if (a->what != kind || a->err)
+			continue;
+		if (ret_late_us)
+			*ret_late_us = a->late_us;
+		return true;
+	}
+	return false;
+}
+
+bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret)
+{
+	timeline_each(j->tl, REC_SYSCTL, struct rec_sysctl, s)
+	{
+		if (s->hdr.netns != j->ev->hdr.netns || strcmp(s->name, name) != 0)
+			continue;
+		*ret = s->value;
+		return true;
+	}
+	return false;
+}
+
+uint64_t fact_counter(const struct judge *j, const char *name)
+{
+	uint64_t delta = 0;
+
+	timeline_each(j->tl, REC_COUNTER, struct rec_counter, c)
+	{
+		if (c->hdr.netns == j->ev->hdr.netns && strcmp(c->name, name) == 0 && c->base_ns)
+			delta = c->delta;
+	}
+	return delta;
+}
+
+const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tuple *tuple)
+{
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
+	{
+		if (s->match != SOCK_MATCH_EXACT || s->state == TCP_CLOSE || s->state == TCP_TIME_WAIT)
+			continue;
+		if (same_connection(&s->tuple, tuple))
+			return s;
+	}
+	return NULL;
+}
+
+bool packet_is_syn(const struct rec_packet *p)
+{
+	return p->tuple.proto == IPPROTO_TCP && (p->tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) == TCPHDR_SYN;
+}
+
+bool reset_without_socket(const struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+
+	if (e->pkt.tuple.proto != IPPROTO_TCP || !(e->pkt.has & PKT_L4) || e->pkt.tcp_flags & TCPHDR_RST)
+		return false;
+	if (e->hdr.kind == REC_RST_SENT)
+		return !e->active && !(e->sock.flags & SOCK_PRESENT);
+	return e->hdr.kind == REC_DROP && strcmp(e->reason_name, "NO_SOCKET") == 0 && !(e->sock.flags & SOCK_PRESENT);
+}
+
+/* Has `hit` a line that starts like this already? */
+static bool hit_told(const struct judge *j, const char *start)
+{
+	for (size_t i = 0; i < j->v->hit.n; i++)
+		if (strncmp(j->v->hit.v[i], start, strlen(start)) == 0)
+			return true;
+	return false;
+}
+
+static void hit_socket(struct judge *j, const struct rec_sock_info *s)
+{
+	char start[128];
+
+	snprintf(start, sizeof(start), "%s (%s)", say_owner(j, s), say_netns(j, s->hdr.netns));
+	if (hit_told(j, start))
+		return;
+	if (s->state)
+		verdict_hit(j->v, "%s: %s, %s", start, say_tuple(&s->tuple), tcp_state_name(s->state));
+	else
+		verdict_hit(j->v, "%s: %s", start, say_tuple(&s->tuple));
+}
+
+static void hit_task(struct judge *j, const struct rec_event *e)
+{
+	char start[128];
+
+	snprintf(start, sizeof(start), "pid %u %s (%s)", e->task.pid, e->task.comm, say_netns(j, e->hdr.netns));
+	if (!hit_told(j, start))
+		verdict_hit(j->v, "%s: %s", start,
+			    say_tuple(e->sock.flags & SOCK_PRESENT ? &e->sock.tuple : &e->pkt.tuple));
+}
+
+unsigned hit_all(struct judge *j)
+{
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
+	{
+		if ((s->match == SOCK_MATCH_EXACT && s->state != TCP_CLOSE && s->state != TCP_TIME_WAIT && s->pid) ||
+		    (s->match == SOCK_MATCH_OWNER && s->pid))
+			hit_socket(j, s);
+	}
+	timeline_each_event(j->tl, e)
+	{
+		if (e->task.pid && (e->hdr.kind == REC_CONNECT || (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT)))
+			hit_task(j, e);
+	}
+	return (unsigned)j->v->hit.n;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Words for facts. */
+#include "diagnose/judge.h"
+#include "record/record.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+
+#define SAY_TEXTS 16
+#define SAY_SIZE 320
+
+/* One of a ring of buffers: enough for every argument of one sentence. */
+static char *say_slot(void)
+{
+	static _Thread_local char texts[SAY_TEXTS][SAY_SIZE];
+	static _Thread_local unsigned at;
+
+	return texts[at++ % SAY_TEXTS];
+}
+
+static const char *_printf_(1, 2) say(const char *fmt, ...)
+{
+	char *s = say_slot();
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s, SAY_SIZE, fmt, ap);
+	va_end(ap);
+	return s;
+}
+
+static const char *say_buf(struct strbuf *b)
+{
+	const char *s = say("%s", b->s ? b->s : "");
+
+	strbuf_free(b);
+	return s;
+}
+
+const char *say_addr(const uint8_t addr[16])
+{
+	struct strbuf b = {0};
+
+	addr_text(addr, &b);
+	return say_buf(&b);
+}
+
+const char *say_src(const struct rec_tuple *t)
+{
+	struct strbuf b = {0};
+
+	endpoint_text(t->src, t->sport, &b);
+	return say_buf(&b);
+}
+
+const char *say_dst(const struct rec_tuple *t)
+{
+	struct strbuf b = {0};
+
+	endpoint_text(t->dst, t->dport, &b);
+	return say_buf(&b);
+}
+
+const char *say_tuple(const struct rec_tuple *t)
+{
+	struct strbuf b = {0};
+
+	tuple_text(t, &b);
+	return say_buf(&b);
+}
+
+const char *say_netns(const struct judge *j, uint32_t inum)
+{
+	const struct rec_netns *n = world_netns(j->world, inum);
+
+	if (n && n->name[0])
+		return say("netns %s", n->name);
+	if (n && n->container[0])
+		return say("container %s", n->container);
+	if (n && n->pid == 1)
+		return say("the host's own netns");
+	if (n && n->pid)
+		return say("netns of pid %" PRIu32 " (%s)", n->pid, n->comm);
+	return inum ? say("netns %" PRIu32, inum) : say("an unknown netns");
+}
+
+const char *say_netns_prefix(const struct judge *j, uint32_t inum)
+{
+	const struct rec_netns *n = world_netns(j->world, inum);
+
+	if (n && n->name[0])
+		return say("ip netns exec %s ", n->name);
+	if (n && n->pid > 1)
+		return say("nsenter -t %" PRIu32 " -n ", n->pid);
+	return "";
+}
+
+const char *say_owner(const struct judge *j, const struct rec_sock_info *s)
+{
+	(void)j;
+	if (s->pid && s->container[0])
+		return say("pid %" PRIu32 " %s in %s", s->pid, s->comm, s->container);
+	if (s->pid)
+		return say("pid %" PRIu32 " %s", s->pid, s->comm);
+	return say("an unknown process");
+}
+
+const char *say_time(uint64_t ns)
+{
+	if (ns < NSEC_PER_MSEC)
+		return say("%" PRIu64 " us", ns / NSEC_PER_USEC);
+	if (ns < NSEC_PER_SEC)
+		return say("%" PRIu64 " ms", ns / NSEC_PER_MSEC);
+	return say("%.1f s", (double)ns / NSEC_PER_SEC);
+}
+
+const char *say_task(const struct rec_event *e)
+{
+	return e->task.pid ? say("pid %" PRIu32 " %s", e->task.pid, e->task.comm) : "";
+}
+
+void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out)
+{
+	const struct rec_symbol *s = world_symbol(j->world, addr);
+
+	if (!s || !s->name[0]) {
+		strbuf_addf(out, "0x%" PRIx64, addr);
+		return;
+	}
+	strbuf_addf(out, "%s+0x%" PRIx64, s->name, s->offset);
+	if (s->module[0])
+		strbuf_addf(out, " [%s]", s->module);
+}
+
+/* Frames of the probe itself, which stand above the kernel's own. */
+static bool frame_is_ours(const struct rec_symbol *s)
+{
+	static const char *const prefixes[] = {"bpf_", "__bpf_", "__traceiter_", "trace_event_", "perf_trace_"};
+
+	for (size_t i = 0; s && i < ARRAY_SIZE(prefixes); i++)
+		if (strncmp(s->name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n, struct strbuf *out)
+{
+	unsigned told = 0;
+
+	for (unsigned i = 0; i < e->nr_kstack && told < n; i++) {
+		if (frame_is_ours(world_symbol(j->world, e->kstack[i])))
+			continue;
+		if (told++)
+			strbuf_add(out, " <- ");
+		fact_symbol_text(j, e->kstack[i], out);
+	}
+}
+
+const char *say_stack(const struct judge *j, const struct rec_event *e)
+{
+	struct strbuf b = {0};
+
+	fact_stack_text(j, e, 4, &b);
+	return b.len ? say_buf(&b) : "no stack";
+}
+
+const char *say_packet(const struct rec_packet *p)
+{
+	_cleanup_strbuf_ struct strbuf flags = {0};
+
+	if (!(p->has & PKT_L4))
+		return say("packet %s", say_tuple(&p->tuple));
+	if (p->tuple.proto == IPPROTO_UDP)
+		return say("UDP %s, %" PRIu32 " bytes", say_tuple(&p->tuple), p->payload);
+	if (p->tuple.proto != IPPROTO_TCP)
+		return say("%s %s", proto_name(p->tuple.proto), say_tuple(&p->tuple));
+	tcp_flags_text(p->tcp_flags, &flags);
+	if (packet_is_syn(p))
+		return say("SYN %s", say_tuple(&p->tuple));
+	return say("%s %s, seq %" PRIu32 " ack %" PRIu32 ", %" PRIu32 " bytes", flags.s ? flags.s : "segment",
+		   say_tuple(&p->tuple), p->seq, p->ack, p->payload);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/verdict.h"
+
+#include <stdarg.h>
+
+void verdict_free(struct verdict *v)
+{
+	free(v->explanation);
+	for (size_t i = 0; i < v->evidence.n; i++)
+		free(v->evidence.v[i]);
+	for (size_t i = 0; i < v->hit.n; i++)
+		free(v->hit.v[i]);
+	for (size_t i = 0; i < v->fix.n; i++) {
+		free(v->fix.v[i].command);
+		free(v->fix.v[i].effect);
+	}
+	vec_free(&v->evidence);
+	vec_free(&v->hit);
+	vec_free(&v->fix);
+	*v = (struct verdict){0};
+}
+
+const char *certainty_name(enum certainty c)
+{
+	switch (c) {
+	case CERTAINTY_CERTAIN:
+		return "certain";
+	case CERTAINTY_LIKELY:
+		return "likely";
+	case CERTAINTY_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
+/* NULL when out of memory. */
+static _printf_(1, 0) char *format(const char *fmt, va_list ap)
+{
+	char *s;
+
+	return vasprintf(&s, fmt, ap) < 0 ? NULL : s;
+}
+
+void verdict_explain(struct verdict *v, const char *fmt, ...)
+{
+	_cleanup_free_ char *s = NULL;
+	size_t old = v->explanation ? strlen(v->explanation) : 0;
+	char *joined;
+	va_list ap;
+
+	va_start(ap, fmt);
+	s = format(fmt, ap);
+	va_end(ap);
+	joined = s ? realloc(v->explanation, old + strlen(s) + 2) : NULL;
+	if (!joined)
+		return;
+	v->explanation = joined;
+	if (old)
+		joined[old++] = ' ';
+	memcpy(joined + old, s, strlen(s) + 1);
+}
+
+/* s is taken over, and may be NULL. */
+static void line_add(char ***v, size_t *n, size_t *cap, char *s)
+{
+	char **line = s ? vec_grow((void **)v, n, cap, sizeof(**v)) : NULL;
+
+	if (line)
+		*line = s;
+	else
+		free(s);
+}
+
+void verdict_evidence(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_add(&v->evidence.v, &v->evidence.n, &v->evidence.cap, format(fmt, ap));
+	va_end(ap);
+}
+
+void verdict_hit(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_add(&v->hit.v, &v->hit.n, &v->hit.cap, format(fmt, ap));
+	va_end(ap);
+}
+
+void verdict_fix(struct verdict *v, const char *effect, const char *fmt, ...)
+{
+	char *command, *copy = strdup(effect ? effect : "");
+	struct verdict_fix *fix = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	command = format(fmt, ap);
+	va_end(ap);
+	if (command && copy)
+		fix = vec_push(&v->fix);
+	if (!fix) {
+		free(command);
+		free(copy);
+		return;
+	}
+	*fix = (struct verdict_fix){command, copy};
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the outputs share: the tables of what isn't a record, values as text, and making strange strings harmless. */
+#ifndef TCPWHY_FIELDS_OUT_H
+#define TCPWHY_FIELDS_OUT_H
+
+#include "out/out.h"
+#include "record/fields.h"
+
+extern const struct field verdict_fields[]; /* of struct verdict */
+extern const struct field summary_fields[]; /* of struct out_summary */
+
+/* VEC of anything. */
+struct out_vec {
+	const void *v;
+	size_t n;
+	size_t cap;
+};
+struct out_vec field_vec(const struct field *f, const void *base);
+
+/* The string of a FIELD_STRING or FIELD_CSTR, never NULL. Raw: it may hold any bytes. */
+const char *field_string(const struct field *f, const void *base);
+/* Appends a value that is neither a table nor a list. Raw, as above. syms may be NULL. */
+void field_text(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out);
+/* "tcp_v4_rcv+0x596", "nf_hook_slow+0x3 [module]", or the address. */
+void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *out);
+
+/* "2026-11-21T14:03:04.113000000Z" */
+void time_text_utc(uint64_t wall_ns, struct strbuf *out);
+/* "14:03:04.113", or "14:03:04" without milliseconds, of the local time zone. */
+void time_text_local(uint64_t wall_ns, bool milliseconds, struct strbuf *out);
+
+/* For a terminal: what could steer it, and what is no UTF-8, reads as \x1b or \u202e. */
+void escape_text(const char *s, struct strbuf *out);
+/* For JSON: what is no UTF-8 becomes U+FFFD. */
+void escape_json(const char *s, struct strbuf *out);
+
+#endif

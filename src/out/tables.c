@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The field tables of verdicts and of the summary. */
+#include "out/fields_out.h"
+
+#include <netinet/in.h>
+
+static bool flow_is_whole(const void *base)
+{
+	const struct rec_tuple *t = base;
+	bool icmp = t->proto == IPPROTO_ICMP || t->proto == IPPROTO_ICMPV6;
+
+	/* Where the type of an ICMP packet isn't known, neither is its community id. */
+	return tuple_is_whole(t) && (!icmp || t->sport || t->dport);
+}
+
+static const struct field community_fields[] = {
+	{.type = FIELD_COMMUNITY, .name = "community_id", .size = sizeof(struct rec_tuple), .when = flow_is_whole},
+	{.type = FIELD_END},
+};
+
+static const struct field flow_fields[] = {
+	FIELD_INLINE(tuple_fields),
+	FIELD_INLINE(community_fields),
+	{.type = FIELD_END},
+};
+
+static const struct field fix_fields[] = {
+	FIELD(CSTR, struct verdict_fix, command, "command", NULL),
+	FIELD(CSTR, struct verdict_fix, effect, "effect", NULL),
+	{.type = FIELD_END},
+};
+
+static const char *certainty_text(unsigned number)
+{
+	return certainty_name((enum certainty)number);
+}
+
+/* The labels are those of the block of text, below the line of the event. */
+const struct field verdict_fields[] = {
+	FIELD(UINT, struct verdict, id, "id", NULL),
+	FIELD(TIME, struct verdict, wall_ns, "time", NULL),
+	FIELD(NS, struct verdict, mono_ns, "mono_ns", NULL),
+	FIELD(CSTR, struct verdict, cause, "cause", "cause"),
+	FIELD(NAME, struct verdict, certainty, "certainty", NULL, .u.name = certainty_text),
+	FIELD(CSTR, struct verdict, event, "event", NULL),
+	FIELD(UINT, struct verdict, events, "count", NULL),
+	FIELD_GROUP_OF(struct verdict, flow, "flow", flow_fields),
+	FIELD(STRING, struct verdict, netns_name, "netns", NULL, .optional = true),
+	FIELD(UINT, struct verdict, netns, "netns_inum", NULL, .optional = true),
+	FIELD(STRING, struct verdict, ifname, "interface", NULL, .optional = true),
+	FIELD(CSTR, struct verdict, explanation, "explanation", NULL),
+	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
+	FIELD(LINES, struct verdict, hit, "hit", "hit"),
+	FIELD(LIST, struct verdict, fix, "fix", "fix", .u.items = {fix_fields, sizeof(struct verdict_fix)}),
+	{.type = FIELD_END},
+};
+
+/* ---- summary ---- */
+
+static bool has_command(const void *base)
+{
+	return ((const struct out_summary *)base)->command;
+}
+
+/* Kind 0 is where the kernel side counts what its table had no room for. */
+static const char *kind_text(unsigned kind)
+{
+	const char *name = record_kind_name(kind);
+
+	return name ? name : "other";
+}
+
+static const struct field count_fields[] = {
+	FIELD(NAME, struct out_count, key.kind, "kind", NULL, .u.name = kind_text),
+	FIELD(STRING, struct out_count, reason, "reason", NULL, .optional = true),
+	FIELD(STRING, struct out_count, location, "location", NULL, .optional = true),
+	FIELD(NAME, struct out_count, key.proto, "proto", NULL, .optional = true, .u.name = proto_name),
+	FIELD(UINT, struct out_count, key.family, "family", NULL, .optional = true),
+	FIELD(STRING, struct out_count, netns, "netns", NULL, .optional = true),
+	FIELD(UINT, struct out_count, key.netns, "netns_inum", NULL, .optional = true),
+	FIELD(UINT, struct out_count, value.seen, "seen", NULL),
+	FIELD(UINT, struct out_count, value.shown, "shown", NULL),
+	FIELD(UINT, struct out_count, value.suppressed, "suppressed", NULL),
+	FIELD(UINT, struct out_count, value.lost, "lost", NULL),
+	{.type = FIELD_END},
+};
+
+typedef __typeof__(*((struct out_summary *)0)->verdicts.v) summary_cause;
+
+static const struct field summary_cause_fields[] = {
+	FIELD(CSTR, summary_cause, cause, NULL, NULL),
+	FIELD(UINT, summary_cause, incidents, "incidents", NULL),
+	FIELD(UINT, summary_cause, events, "events", NULL),
+	{.type = FIELD_END},
+};
+
+const struct field summary_fields[] = {
+	FIELD(UINT, struct out_summary, seen, "seen", NULL),
+	FIELD(UINT, struct out_summary, shown, "shown", NULL),
+	FIELD(UINT, struct out_summary, suppressed, "suppressed", NULL),
+	FIELD(UINT, struct out_summary, lost, "lost", NULL),
+	FIELD(UINT, struct out_summary, questions_unanswered, "lookups_refused", NULL),
+	FIELD(UINT, struct out_summary, evicted, "evicted", NULL),
+	FIELD(NS, struct out_summary, duration_ns, "duration_ns", NULL),
+	FIELD(MAP, struct out_summary, verdicts, "verdicts", NULL,
+	      .u.items = {summary_cause_fields, sizeof(summary_cause)}),
+	FIELD(LIST, struct out_summary, counts, "counts", NULL, .u.items = {count_fields, sizeof(struct out_count)}),
+	FIELD(INT, struct out_summary, command_status, "command_status", NULL, .when = has_command),
+	{.type = FIELD_END},
+};

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Text for people. Whatever comes from outside passes escape_text() on its way. */
+#include "out/fields_out.h"
+
+#include <netinet/in.h>
+
+#define BOLD "\033[1m"
+#define DIM "\033[2m"
+#define RED "\033[31m"
+#define GREEN "\033[32m"
+#define YELLOW "\033[33m"
+#define NORMAL "\033[0m"
+
+#define COLUMN 12 /* where a verdict's text begins, right of the labels */
+#define HANG 2
+#define TOP_COUNTS 10
+
+/* ---- words and paragraphs ---- */
+
+static void add_painted(const struct out_options *o, const char *color, const char *s, struct strbuf *out)
+{
+	if (o->color)
+		strbuf_add(out, color);
+	escape_text(s, out);
+	if (o->color)
+		strbuf_add(out, NORMAL);
+}
+
+static void add_spaces(size_t n, struct strbuf *out)
+{
+	strbuf_addf(out, "%*s", (int)n, "");
+}
+
+/* Columns, not bytes: the bytes that continue a UTF-8 sequence take none. */
+static size_t columns(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((uint8_t)s[i] & 0xc0) != 0x80;
+	return n;
+}
+
+/* Wraps s; the line is at column `indent` already, the next ones begin at `hang`. Ends the line. */
+static void add_paragraph(const struct out_options *o, const char *s, size_t indent, size_t hang, struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf clean = {0};
+	size_t width = o->width > 0 ? (size_t)o->width : 100, at = indent;
+	bool first = true;
+
+	escape_text(s, &clean);
+	for (const char *word = clean.s ? clean.s : ""; *word;) {
+		size_t len = strcspn(word, " "), wide = columns(word, len);
+
+		if (len && !first && at + 1 + wide > width) {
+			strbuf_addc(out, '\n');
+			add_spaces(hang, out);
+			at = hang;
+		} else if (len && !first) {
+			strbuf_addc(out, ' ');
+			at++;
+		}
+		strbuf_addn(out, word, len);
+		at += wide;
+		first = first && !len;
+		word += len + strspn(word + len, " ");
+	}
+	strbuf_addc(out, '\n');
+}
+
+static void flow_add(const struct rec_tuple *t, struct strbuf *out)
+{
+	if (addr_is_any(t->src) && addr_is_any(t->dst))
+		return;
+	strbuf_add(out, "  ");
+	if (t->proto && t->proto != IPPROTO_TCP && proto_name(t->proto) != name_unknown)
+		strbuf_addf(out, "%s ", proto_name(t->proto));
+	else if (t->proto && t->proto != IPPROTO_TCP)
+		strbuf_addf(out, "protocol %u ", t->proto);
+	tuple_text(t, out);
+}
+
+/* All at once, so that lines of programs that write to the same terminal don't mix. */
+static void text_write(const struct out_options *o, const struct strbuf *text)
+{
+	if (text->s)
+		fwrite(text->s, 1, text->len, o->to);
+	fflush(o->to);
+}
+
+/* ---- verdicts ---- */
+
+static void verdict_head(const struct out_options *o, const struct verdict *v, struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf head = {0};
+
+	time_text_local(v->wall_ns, true, &head);
+	strbuf_addf(&head, "  %s", v->event ? v->event : "");
+	flow_add(&v->flow, &head);
+	if (v->ifname[0])
+		strbuf_addf(&head, "  %s", v->ifname);
+	if (v->netns_name[0])
+		strbuf_addf(&head, "  netns %s", v->netns_name);
+	else if (v->netns)
+		strbuf_addf(&head, "  netns %u", v->netns);
+	add_painted(o, BOLD, head.s, out);
+	strbuf_addc(out, '\n');
+}
+
+static void add_label(const struct out_options *o, const char *label, struct strbuf *out)
+{
+	size_t len = strlen(label), room = COLUMN - 2;
+
+	strbuf_add(out, "  ");
+	if (*label)
+		add_painted(o, DIM, label, out);
+	add_spaces(len < room ? room - len : 1, out);
+}
+
+static void verdict_cause(const struct out_options *o, const struct verdict *v, const char *label, struct strbuf *out)
+{
+	static const char *const colors[] = {
+		[CERTAINTY_UNKNOWN] = DIM, [CERTAINTY_LIKELY] = YELLOW, [CERTAINTY_CERTAIN] = RED};
+	_cleanup_strbuf_ struct strbuf cause = {0};
+
+	strbuf_addf(&cause, "%s (%s)", v->cause ? v->cause : "", certainty_name(v->certainty));
+	add_label(o, label, out);
+	add_painted(o, (size_t)v->certainty < ARRAY_SIZE(colors) ? colors[v->certainty] : DIM, cause.s, out);
+	strbuf_addc(out, '\n');
+	if (!v->explanation || !*v->explanation)
+		return;
+	add_spaces(COLUMN, out);
+	add_paragraph(o, v->explanation, COLUMN, COLUMN, out);
+}
+
+static void verdict_lines(const struct out_options *o, const struct field *f, const struct verdict *v,
+			  struct strbuf *out)
+{
+	struct out_vec vec = field_vec(f, v);
+	char *const *lines = vec.v;
+
+	for (size_t i = 0; i < vec.n; i++) {
+		add_label(o, i ? "" : f->label, out);
+		add_paragraph(o, lines[i], COLUMN, COLUMN + HANG, out);
+	}
+}
+
+/* Commands are not wrapped: they are there to be copied. */
+static void verdict_fixes(const struct out_options *o, const char *label, const struct verdict *v,
+			  struct strbuf *out)
+{
+	for (size_t i = 0; i < v->fix.n; i++) {
+		add_label(o, i ? "" : label, out);
+		add_painted(o, GREEN, v->fix.v[i].command, out);
+		strbuf_addc(out, '\n');
+		if (!*v->fix.v[i].effect)
+			continue;
+		add_spaces(COLUMN + HANG, out);
+		add_paragraph(o, v->fix.v[i].effect, COLUMN + HANG, COLUMN + HANG, out);
+	}
+}
+
+void text_verdict(const struct out_options *o, const struct verdict *v)
+{
+	_cleanup_strbuf_ struct strbuf out = {0};
+
+	verdict_head(o, v, &out);
+	for (const struct field *f = verdict_fields; f->type != FIELD_END; f++) {
+		if (!f->label)
+			continue;
+		if (f->type == FIELD_LINES)
+			verdict_lines(o, f, v, &out);
+		else if (f->type == FIELD_LIST)
+			verdict_fixes(o, f->label, v, &out);
+		else
+			verdict_cause(o, v, f->label, &out);
+	}
+	strbuf_addc(&out, '\n');
+	text_write(o, &out);
+}
+
+/* Each incident has a port of its own on the client's side: the higher one, nearly always. */
+static void service_add(const struct rec_tuple *t, struct strbuf *out)
+{
+	struct rec_tuple service = *t;
+
+	if (t->sport >= t->dport)
+		service.sport = 0;
+	else
+		service.dport = 0;
+	tuple_text(&service, out);
+}
+
+void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total)
+{
+	_cleanup_strbuf_ struct strbuf out = {0};
+
+	time_text_local(v->wall_ns, false, &out);
+	strbuf_add(&out, "  again  ");
+	escape_text(v->cause ? v->cause : "", &out);
+	strbuf_addc(&out, ' ');
+	service_add(&v->flow, &out);
+	strbuf_addf(&out, ": %llu more (%llu in all)\n", (unsigned long long)count, (unsigned long long)total);
+	text_write(o, &out);
+}
+
+/* ---- records ---- */
+
+static void add_value(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf value = {0};
+	bool quotes;
+
+	if (f->type == FIELD_TUPLE && !*f->label) {
+		flow_add(field_at(f, base), out);
+		return;
+	}
+	field_text(f, base, syms, &value);
+	quotes = *f->label && value.len && strcspn(value.s, " \"=") < value.len;
+	strbuf_addf(out, "%s%s%s%s", *f->label ? " " : "  ", f->label, *f->label ? "=" : "", quotes ? "\"" : "");
+	escape_text(value.s ? value.s : "", out);
+	if (quotes)
+		strbuf_addc(out, '"');
+}
+
+/* The fields whose value stands for itself, or those with a key. */
+static void add_values(const struct field *f, const void *base, bool keys, const struct out_symbols *syms,
+		       struct strbuf *out)
+{
+	for (; f->type != FIELD_END; f++) {
+		if (!field_present(f, base))
+			continue;
+		if (f->type == FIELD_GROUP)
+			add_values(f->u.group, field_at(f, base), keys, syms, out);
+		else if (f->label && keys == (*f->label != '\0'))
+			add_value(f, base, syms, out);
+	}
+}
+
+static void add_stack(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out)
+{
+	const uint64_t *addr = field_at(f, base);
+
+	for (size_t i = 0; i < field_count(f, base) && i < f->size / sizeof(*addr); i++) {
+		_cleanup_strbuf_ struct strbuf text = {0};
+
+		symbol_text(f->type == FIELD_SYMBOLS ? syms : NULL, addr[i], &text);
+		strbuf_addf(out, "  %-18s", i ? "" : f->name);
+		escape_text(text.s ? text.s : "", out);
+		strbuf_addc(out, '\n');
+	}
+}
+
+void text_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms)
+{
+	const struct field *fields = record_fields(r->kind);
+	_cleanup_strbuf_ struct strbuf out = {0};
+
+	if (!fields)
+		return;
+	time_text_local(r->wall_ns, true, &out);
+	strbuf_add(&out, "  ");
+	add_painted(o, BOLD, record_kind_words(r->kind), &out);
+	add_values(fields, r, false, syms, &out);
+	if (r->netns)
+		strbuf_addf(&out, "  netns %u", r->netns);
+	strbuf_addc(&out, ' ');
+	add_values(fields, r, true, syms, &out);
+	while (out.len && out.s[out.len - 1] == ' ')
+		out.s[--out.len] = '\0';
+	strbuf_addc(&out, '\n');
+	for (const struct field *f = fields; o->stacks && f->type != FIELD_END; f++)
+		if ((f->type == FIELD_SYMBOLS || f->type == FIELD_ADDRESSES) && field_present(f, r))
+			add_stack(f, r, syms, &out);
+	text_write(o, &out);
+}
+
+/* ---- summary ---- */
+
+static void summary_causes(const struct out_options *o, const struct out_summary *s, struct strbuf *out)
+{
+	size_t wide = strlen("cause");
+
+	for (size_t i = 0; i < s->verdicts.n; i++)
+		if (strlen(s->verdicts.v[i].cause) > wide)
+			wide = strlen(s->verdicts.v[i].cause);
+	if (o->color)
+		strbuf_add(out, DIM);
+	strbuf_addf(out, "%-*s  incidents  events", (int)wide, "cause");
+	strbuf_addf(out, "%s\n", o->color ? NORMAL : "");
+	for (size_t i = 0; i < s->verdicts.n; i++)
+		strbuf_addf(out, "%-*s  %9llu  %6llu\n", (int)wide, s->verdicts.v[i].cause,
+			    (unsigned long long)s->verdicts.v[i].incidents, (unsigned long long)s->verdicts.v[i].events);
+}
+
+static void summary_outcome(const struct out_options *o, const struct out_summary *s, struct strbuf *out)
+{
+	bool none = s->verdicts.n == 0;
+
+	if (!none)
+		summary_causes(o, s, out);
+	if (s->command)
+		strbuf_addf(out, "The command exited with %d%s", s->command_status,
+			    !none ? ".\n" : s->lost ? "; none of its connections failed visibly.\n"
+						    : "; none of its connections failed.\n");
+	else if (none)
+		strbuf_add(out, s->lost ? "Nothing failed visibly.\n" : "Nothing failed.\n");
+	if (none && s->lost)
+		strbuf_add(out, "Events were lost, though: a failure among them has gone unnoticed.\n");
+}
+
+static int count_order(const void *a, const void *b)
+{
+	const struct out_count *x = *(const struct out_count *const *)a, *y = *(const struct out_count *const *)b;
+
+	if (x->value.seen != y->value.seen)
+		return x->value.seen < y->value.seen ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+static void count_line(const struct out_count *c, struct strbuf *out)
+{
+	const char *words = record_kind_words(c->key.kind);
+
+	strbuf_addf(out, "%12llu  %s", (unsigned long long)c->value.seen, words ? words : "others");
+	if (c->key.proto && proto_name(c->key.proto) != name_unknown)
+		strbuf_addf(out, "  %s", proto_name(c->key.proto));
+	if (c->reason[0]) {
+		strbuf_add(out, "  ");
+		escape_text(c->reason, out);
+	}
+	if (c->location[0]) {
+		strbuf_add(out, "  at ");
+		escape_text(c->location, out);
+	}
+	if (c->netns[0]) {
+		strbuf_add(out, "  netns ");
+		escape_text(c->netns, out);
+	} else if (c->key.netns) {
+		strbuf_addf(out, "  netns %u", c->key.netns);
+	}
+	strbuf_addc(out, '\n');
+}
+
+/* Where there was more than what was shown. */
+static void summary_counts(const struct out_summary *s, struct strbuf *out)
+{
+	_cleanup_free_ const struct out_count **sorted = NULL;
+
+	if (!s->counts.n || s->suppressed + s->lost == 0)
+		return;
+	sorted = calloc(s->counts.n, sizeof(*sorted));
+	if (!sorted)
+		return;
+	for (size_t i = 0; i < s->counts.n; i++)
+		sorted[i] = &s->counts.v[i];
+	qsort(sorted, s->counts.n, sizeof(*sorted), count_order);
+	for (size_t i = 0; i < s->counts.n && i < TOP_COUNTS; i++)
+		count_line(sorted[i], out);
+	if (s->counts.n > TOP_COUNTS)
+		strbuf_addf(out, "              and %zu kinds more\n", s->counts.n - TOP_COUNTS);
+}
+
+void text_summary(const struct out_options *o, const struct out_summary *s)
+{
+	_cleanup_strbuf_ struct strbuf out = {0};
+
+	summary_outcome(o, s, &out);
+	strbuf_addf(&out, "events: %llu seen = %llu shown + %llu suppressed (rate limit) + %llu lost\n",
+		    (unsigned long long)s->seen, (unsigned long long)s->shown, (unsigned long long)s->suppressed,
+		    (unsigned long long)s->lost);
+	summary_counts(s, &out);
+	if (s->questions_unanswered)
+		strbuf_addf(&out, "lookups: %llu refused (rate limit)\n", (unsigned long long)s->questions_unanswered);
+	if (s->evicted)
+		strbuf_addf(&out, "connections: %llu forgotten too early, for want of room\n",
+			    (unsigned long long)s->evicted);
+	text_write(o, &out);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The field tables of the events. All events are one struct: their tables are made of the same groups. */
+#include "record/fields.h"
+
+#include <netinet/in.h>
+
+#define TCP_STATE_LISTEN 10 /* include/net/tcp_states.h */
+
+static bool addr_is_zero(const uint8_t addr[16])
+{
+	static const uint8_t zero[16];
+
+	return addr_equal(addr, zero);
+}
+
+/* ---- packets -------------------------------------------------------------------------------------------------- */
+
+static bool packet_has_l3(const void *base)
+{
+	return ((const struct rec_packet *)base)->has & PKT_L3;
+}
+
+static bool packet_has_vlan(const void *base)
+{
+	return ((const struct rec_packet *)base)->has & PKT_VLAN;
+}
+
+static bool packet_has_ct(const void *base)
+{
+	return ((const struct rec_packet *)base)->has & PKT_CT;
+}
+
+static bool packet_is_fragment(const void *base)
+{
+	return ((const struct rec_packet *)base)->has & PKT_FRAG;
+}
+
+static bool packet_has_ip_id(const void *base)
+{
+	return packet_has_l3(base) && ((const struct rec_packet *)base)->tuple.family == 4;
+}
+
+static bool packet_has_tcp(const void *base)
+{
+	const struct rec_packet *p = base;
+
+	return p->has & PKT_L4 && p->tuple.proto == IPPROTO_TCP;
+}
+
+static bool packet_has_payload(const void *base)
+{
+	const struct rec_packet *p = base;
+
+	return packet_has_tcp(base) || (p->has & PKT_L4 && p->tuple.proto == IPPROTO_UDP);
+}
+
+static bool packet_is_icmp(const struct rec_packet *p)
+{
+	return p->tuple.proto == IPPROTO_ICMP || p->tuple.proto == IPPROTO_ICMPV6;
+}
+
+/* Of the packet itself, or of the error that quotes it. */
+static bool packet_has_icmp(const void *base)
+{
+	const struct rec_packet *p = base;
+
+	return !addr_is_zero(p->icmp_src) || (p->has & PKT_L4 && packet_is_icmp(p));
+}
+
+/* Of a quoted ICMP packet the type isn't known, only that of the error. */
+static bool packet_has_flow(const void *base)
+{
+	const struct rec_packet *p = base;
+
+	if (!tuple_is_whole(&p->tuple) || p->has & PKT_FRAG)
+		return false;
+	return !packet_is_icmp(p) || (p->has & PKT_L4 && addr_is_zero(p->icmp_src));
+}
+
+static const struct field tcp_fields[] = {
+	FIELD(FLAGS, struct rec_packet, tcp_flags, "tcp_flags", "flags", .u.flags = tcp_flag_names),
+	FIELD(UINT, struct rec_packet, seq, "seq", "seq"),
+	FIELD(UINT, struct rec_packet, ack, "ack", "ack"),
+	FIELD(UINT, struct rec_packet, window, "window", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field icmp_fields[] = {
+	FIELD(ICMP, struct rec_packet, tuple, "icmp", "icmp"),
+	FIELD(UINT, struct rec_packet, icmp_type, "icmp_type", NULL),
+	FIELD(UINT, struct rec_packet, icmp_code, "icmp_code", NULL),
+	FIELD(ADDR, struct rec_packet, icmp_src, "icmp_from", "from", .optional = true),
+	{.type = FIELD_END},
+};
+
+static const struct field packet_ct_fields[] = {
+	FIELD(FLAGS, struct rec_packet, ct_status, "ct_status", NULL, .u.flags = ct_status_names),
+	FIELD(HEX, struct rec_packet, ct_mark, "ct_mark", NULL, .optional = true),
+	FIELD_TUPLE_OF(struct rec_packet, ct_orig, "ct_original", NULL),
+	FIELD_TUPLE_OF(struct rec_packet, ct_reply, "ct_reply", NULL),
+	{.type = FIELD_END},
+};
+
+/* Its tuple is a field of the event. */
+static const struct field packet_fields[] = {
+	FIELD(UINT, struct rec_packet, ip_len, "ip_len", NULL, .when = packet_has_l3),
+	FIELD(UINT, struct rec_packet, ttl, "ttl", NULL, .when = packet_has_l3),
+	FIELD(UINT, struct rec_packet, ip_id, "ip_id", NULL, .when = packet_has_ip_id),
+	FIELD(BOOL, struct rec_packet, has, "fragment", "fragment", .when = packet_is_fragment),
+	FIELD(UINT, struct rec_packet, vlan, "vlan", "vlan", .when = packet_has_vlan),
+	FIELD_INLINE(tcp_fields, .when = packet_has_tcp),
+	FIELD(UINT, struct rec_packet, payload, "payload", "payload", .when = packet_has_payload),
+	FIELD_INLINE(icmp_fields, .when = packet_has_icmp),
+	FIELD(NAME, struct rec_packet, ctinfo, "ctinfo", "ctinfo", .when = packet_has_l3, .u.name = ctinfo_name),
+	FIELD_INLINE(packet_ct_fields, .when = packet_has_ct),
+	{.type = FIELD_END},
+};
+
+/* ---- sockets -------------------------------------------------------------------------------------------------- */
+
+static bool sock_is_full(const void *base)
+{
+	return !(((const struct rec_sock *)base)->flags & (SOCK_TIMEWAIT | SOCK_REQUEST));
+}
+
+static bool sock_is_tcp(const void *base)
+{
+	return ((const struct rec_sock *)base)->tuple.proto == IPPROTO_TCP;
+}
+
+/* A request has its listener's. */
+static bool sock_has_backlog(const void *base)
+{
+	const struct rec_sock *s = base;
+
+	return sock_is_tcp(base) && (s->state == TCP_STATE_LISTEN || s->flags & SOCK_REQUEST);
+}
+
+static bool sock_is_stream(const void *base)
+{
+	return sock_is_full(base) && sock_is_tcp(base) &&
+	       ((const struct rec_sock *)base)->state != TCP_STATE_LISTEN;
+}
+
+static bool sock_retransmits(const void *base)
+{
+	return sock_is_stream(base) || ((const struct rec_sock *)base)->flags & SOCK_REQUEST;
+}
+
+static const struct field backlog_fields[] = {
+	FIELD(UINT, struct rec_sock, backlog, "backlog", "backlog"),
+	FIELD(UINT, struct rec_sock, max_backlog, "max_backlog", "max_backlog"),
+	{.type = FIELD_END},
+};
+
+static const struct field stream_fields[] = {
+	FIELD(UINT, struct rec_sock, unread, "unread", "unread", .optional = true),
+	FIELD(UINT, struct rec_sock, snd_una, "snd_una", NULL),
+	FIELD(UINT, struct rec_sock, snd_nxt, "snd_nxt", NULL),
+	FIELD(UINT, struct rec_sock, snd_wnd, "snd_wnd", NULL),
+	FIELD(UINT, struct rec_sock, write_seq, "write_seq", NULL),
+	FIELD(UINT, struct rec_sock, rcv_nxt, "rcv_nxt", NULL),
+	FIELD(UINT, struct rec_sock, rcv_wnd, "rcv_wnd", NULL),
+	FIELD(UINT, struct rec_sock, probes, "probes", "probes", .optional = true),
+	{.type = FIELD_END},
+};
+
+static const struct field full_sock_fields[] = {
+	FIELD(ERRNO, struct rec_sock, err, "error", NULL, .optional = true),
+	FIELD(FLAGS, struct rec_sock, shutdown, "shutdown", NULL, .optional = true, .u.flags = shutdown_names),
+	FIELD(UINT, struct rec_sock, inode, "inode", NULL, .optional = true),
+	FIELD(UINT, struct rec_sock, rmem, "rmem", NULL),
+	FIELD(UINT, struct rec_sock, rcvbuf, "rcvbuf", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field sock_fields[] = {
+	FIELD_GROUP_OF(struct rec_sock, tuple, NULL, tuple_fields),
+	FIELD(NAME, struct rec_sock, family, "domain", NULL, .u.name = domain_name),
+	FIELD(NAME, struct rec_sock, state, "state", "state", .u.name = tcp_state_name),
+	FIELD(FLAGS, struct rec_sock, flags, "flags", NULL, .u.flags = sock_flag_names),
+	FIELD(HEX, struct rec_sock, addr, "address", NULL),
+	FIELD(HEX, struct rec_sock, cookie, "cookie", NULL, .optional = true),
+	FIELD_INLINE(backlog_fields, .when = sock_has_backlog),
+	FIELD_INLINE(stream_fields, .when = sock_is_stream),
+	FIELD(UINT, struct rec_sock, retransmits, "retransmits", "retransmits", .optional = true,
+	      .when = sock_retransmits),
+	FIELD_INLINE(full_sock_fields, .when = sock_is_full),
+	{.type = FIELD_END},
+};
+
+/* ---- tasks and memory ------------------------------------------------------------------------------------------ */
+
+static const struct field task_fields[] = {
+	FIELD(UINT, struct rec_task, pid, "pid", NULL),
+	FIELD(UINT, struct rec_task, tid, "tid", NULL),
+	FIELD(STRING, struct rec_task, comm, "comm", NULL),
+	FIELD(HEX, struct rec_task, cgroup, "cgroup", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+/* In a line of text, where the task surely is the one that failed. */
+static const struct field caller_fields[] = {
+	FIELD(UINT, struct rec_task, pid, "pid", "pid"),
+	FIELD(UINT, struct rec_task, tid, "tid", NULL),
+	FIELD(STRING, struct rec_task, comm, "comm", "comm"),
+	FIELD(HEX, struct rec_task, cgroup, "cgroup", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+static bool memory_of_close(const void *base)
+{
+	return ((const struct rec_memory *)base)->closed_ns;
+}
+
+static bool memory_of_syn(const void *base)
+{
+	return ((const struct rec_memory *)base)->syn_count;
+}
+
+static const struct field closed_fields[] = {
+	FIELD(NS, struct rec_memory, closed_ns, "closed_ns", NULL),
+	FIELD(UINT, struct rec_memory, closed_pid, "closed_pid", "closed_by_pid", .optional = true),
+	FIELD(STRING, struct rec_memory, closed_comm, "closed_comm", "closed_by", .optional = true),
+	FIELD(NAME, struct rec_memory, closed_state, "closed_state", NULL, .u.name = tcp_state_name),
+	FIELD(BOOL, struct rec_memory, closed_unread, "closed_unread", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field syn_fields[] = {
+	FIELD(UINT, struct rec_memory, syn_count, "syn_count", "syns_sent"),
+	FIELD(NS, struct rec_memory, syn_first_ns, "syn_first_ns", NULL),
+	FIELD(UINT, struct rec_memory, syn_ifindex, "syn_ifindex", NULL),
+	FIELD(STRING, struct rec_memory, syn_ifname, "syn_interface", "through", .optional = true),
+	FIELD_TUPLE_OF(struct rec_memory, syn_tuple, "syn_tuple", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field memory_fields[] = {
+	FIELD_INLINE(closed_fields, .when = memory_of_close),
+	FIELD_INLINE(syn_fields, .when = memory_of_syn),
+	{.type = FIELD_END},
+};
+
+/* ---- events --------------------------------------------------------------------------------------------------- */
+
+static bool event_has_reason(const void *base)
+{
+	return ((const struct rec_event *)base)->has_reason;
+}
+
+static bool event_has_flow(const void *base)
+{
+	return packet_has_flow(&((const struct rec_event *)base)->pkt);
+}
+
+static bool event_has_packet(const void *base)
+{
+	return ((const struct rec_event *)base)->pkt.has;
+}
+
+static bool event_has_sock(const void *base)
+{
+	return ((const struct rec_event *)base)->sock.flags & SOCK_PRESENT;
+}
+
+static bool event_has_task(const void *base)
+{
+	const struct rec_task *t = &((const struct rec_event *)base)->task;
+
+	return t->pid || t->tid || t->comm[0];
+}
+
+static bool event_has_memory(const void *base)
+{
+	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
+
+	return memory_of_close(m) || memory_of_syn(m);
+}
+
+static const struct field head[] = {
+	FIELD_INLINE(header_fields), /* the header is the start of the record */
+	FIELD_TUPLE_OF(struct rec_event, pkt.tuple, NULL, ""),
+	FIELD(COMMUNITY, struct rec_event, pkt, "community_id", NULL, .when = event_has_flow),
+	FIELD(STRING, struct rec_event, ifname, "interface", "", .optional = true),
+	FIELD(UINT, struct rec_event, ifindex, "ifindex", NULL, .optional = true),
+	FIELD(UINT, struct rec_event, iif, "in_ifindex", NULL, .optional = true),
+	FIELD(UINT, struct rec_event, cpu, "cpu", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field reason[] = {
+	FIELD(STRING, struct rec_event, reason_name, "reason", "reason", .optional = true),
+	FIELD(UINT, struct rec_event, reason, "reason_code", NULL),
+	{.type = FIELD_END},
+};
+
+#define STATE(member) FIELD(NAME, struct rec_event, member, #member, #member, .u.name = tcp_state_name)
+
+/* What follows a kind's own fields; `task` is a table for struct rec_task. */
+#define TAIL(task_table)                                                                                 \
+	FIELD_INLINE(reason, .when = event_has_reason),                                                  \
+	FIELD(ERRNO, struct rec_event, err, "error", "error", .optional = true),                         \
+	FIELD_GROUP_OF(struct rec_event, pkt, "packet", packet_fields, .when = event_has_packet),        \
+	FIELD_GROUP_OF(struct rec_event, sock, "socket", sock_fields, .when = event_has_sock),           \
+	FIELD_GROUP_OF(struct rec_event, task, "task", task_table, .when = event_has_task),              \
+	FIELD_GROUP_OF(struct rec_event, mem, "memory", memory_fields, .when = event_has_memory),        \
+	FIELD(SYMBOLS, struct rec_event, kstack, "kernel_stack", NULL, .optional = true,                 \
+	      FIELD_COUNT(struct rec_event, nr_kstack)),                                                 \
+	FIELD(ADDRESSES, struct rec_event, ustack, "user_stack", NULL, .optional = true,                 \
+	      FIELD_COUNT(struct rec_event, nr_ustack)),                                                 \
+	FIELD(SYMBOLS, struct rec_event, hooks, "prerouting_hooks", NULL, .optional = true,              \
+	      FIELD_COUNT(struct rec_event, nr_hooks)),                                                  \
+	{.type = FIELD_END}
+
+static const struct field plain_fields[] = {FIELD_INLINE(head), TAIL(task_fields)};
+static const struct field connect_fields[] = {FIELD_INLINE(head), TAIL(caller_fields)};
+
+static const struct field rst_sent_fields[] = {
+	FIELD_INLINE(head),
+	FIELD(BOOL, struct rec_event, active, "active", "active"),
+	TAIL(task_fields),
+};
+
+static const struct field drop_fields[] = {
+	FIELD_INLINE(head),
+	FIELD(SYMBOL, struct rec_event, location, "location", "at", .optional = true),
+	TAIL(task_fields),
+};
+
+static const struct field syn_again_fields[] = {
+	FIELD_INLINE(head),
+	FIELD(UINT, struct rec_event, repeats, "repeats", "repeats"),
+	TAIL(task_fields),
+};
+
+static const struct field state_fields[] = {
+	FIELD_INLINE(head),
+	STATE(old_state),
+	STATE(new_state),
+	TAIL(task_fields),
+};
+
+const struct field *event_fields(unsigned kind)
+{
+	static const struct field *const tables[REC_KIND_COUNT] = {
+		[REC_RST_SENT] = rst_sent_fields,   [REC_DROP] = drop_fields,
+		[REC_SYN_AGAIN] = syn_again_fields, [REC_STATE] = state_fields,
+		[REC_CONNECT] = connect_fields,
+	};
+
+	if (!REC_KIND_IS_EVENT(kind))
+		return NULL;
+	return tables[kind] ? tables[kind] : plain_fields;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "record/reason.h"
+#include "record/record.h"
+#include "track/track.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#define TCPHDR_SYN 0x02
+#define TCPHDR_RST 0x04
+#define TCPHDR_ACK 0x10
+
+/* The kernel gives no reason, yet the stack shows a place that drops on purpose. */
+static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
+{
+	return world_stack_has(w, e, "ip_error") || world_stack_has(w, e, "ip6_pkt_drop") ||
+	       world_stack_has(w, e, "do_xdp_generic") || world_stack_has(w, e, "veth_xdp_rcv") ||
+	       world_stack_has(w, e, "veth_xdp_rcv_skb") || world_stack_has(w, e, "nf_hook_slow") ||
+	       world_stack_has(w, e, "nft_do_chain");
+}
+
+static enum weight weigh_no_socket(const struct rec_event *e)
+{
+	/* A reset for a connection that is gone needs no answer and surprises nobody. */
+	if (e->pkt.tuple.proto == IPPROTO_TCP)
+		return e->pkt.tcp_flags & TCPHDR_RST ? WEIGHT_NONE : WEIGHT_HARD;
+	return e->pkt.tuple.proto == IPPROTO_UDP ? WEIGHT_HARD : WEIGHT_NONE;
+}
+
+static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
+{
+	const struct reason *reason = drop_reason(e->reason_name);
+	bool tcp = e->pkt.tuple.proto == IPPROTO_TCP;
+
+	if (addr_is_multicast(e->pkt.tuple.dst))
+		return WEIGHT_NONE;
+	/* Errors and echo are about something else; a lost one is nobody's failed connection, unless it was filtered. */
+	if (!tcp && e->pkt.tuple.proto != IPPROTO_UDP && strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
+	    strcmp(e->reason_name, "IP_RPFILTER") != 0)
+		return WEIGHT_NONE;
+	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
+		return drops_on_purpose(e, w) ? WEIGHT_HARD : WEIGHT_NONE;
+	if (strcmp(e->reason_name, "NO_SOCKET") == 0)
+		return weigh_no_socket(e);
+	if (reason->weight == REASON_FAILURE)
+		return WEIGHT_HARD;
+	/* A queue that is full costs a stream a retransmission, but a datagram or a handshake its life. */
+	if (strncmp(e->reason_name, "QDISC_", 6) == 0 && (!tcp || e->pkt.tcp_flags & TCPHDR_SYN))
+		return WEIGHT_HARD;
+	return WEIGHT_NONE;
+}
+
+/* A connect() that ends before it is established. Closed by its own process at once, it is no failure. */
+static enum weight weigh_state(const struct rec_event *e)
+{
+	if (e->new_state != TCP_CLOSE)
+		return WEIGHT_NONE;
+	if (e->old_state != TCP_SYN_SENT)
+		return WEIGHT_NONE;
+	if (e->sock.err)
+		return WEIGHT_HARD;
+	if (e->sock.retransmits)
+		return WEIGHT_HARD;
+	return WEIGHT_NONE;
+}
+
+static enum weight weigh_reset_out(const struct rec_event *e, const struct world *w)
+{
+	return world_stack_has(w, e, "nf_send_reset") || world_stack_has(w, e, "nf_send_reset6") ? WEIGHT_HARD
+												 : WEIGHT_SOFT;
+}
+
+enum weight track_weight(const struct rec_event *e, const struct world *w)
+{
+	switch (e->hdr.kind) {
+	case REC_RST_SENT:
+	case REC_RST_RECV:
+	case REC_CONNECT:
+	case REC_SOCK_ERR:
+		return WEIGHT_HARD;
+	case REC_DROP:
+		return weigh_drop(e, w);
+	case REC_STATE:
+		return weigh_state(e);
+	case REC_RST_OUT:
+		return weigh_reset_out(e, w);
+	case REC_SYN_RETRANS:
+	case REC_SYN_AGAIN:
+	case REC_SYNACK_RETRANS:
+	case REC_ICMP_SENT:
+	case REC_ICMP_RECV:
+		return WEIGHT_SOFT;
+	default:
+		return WEIGHT_NONE;
+	}
+}

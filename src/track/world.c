@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "track/world.h"
+
+#include <uthash.h>
+
+struct symbol {
+	uint64_t addr;
+	struct rec_symbol rec;
+	UT_hash_handle hh;
+};
+
+struct netns {
+	uint32_t inum;
+	struct rec_netns rec;
+	UT_hash_handle hh;
+};
+
+struct world {
+	struct symbol *symbols;
+	struct netns *netns;
+};
+
+int world_new(struct world **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+void world_free(struct world *w)
+{
+	struct symbol *s, *s_next;
+	struct netns *n, *n_next;
+
+	if (!w)
+		return;
+	HASH_ITER(hh, w->symbols, s, s_next)
+	{
+		HASH_DEL(w->symbols, s);
+		free(s);
+	}
+	HASH_ITER(hh, w->netns, n, n_next)
+	{
+		HASH_DEL(w->netns, n);
+		free(n);
+	}
+	free(w);
+}
+
+/* A kernel has a bounded number of places that events come from; a hostile recording hasn't. */
+#define SYMBOLS_MAX 20000
+#define NETNS_MAX 20000
+
+static int symbol_add(struct world *w, const struct rec_symbol *rec)
+{
+	struct symbol *s;
+
+	HASH_FIND(hh, w->symbols, &rec->addr, sizeof(rec->addr), s);
+	if (!s) {
+		if (HASH_COUNT(w->symbols) >= SYMBOLS_MAX)
+			return 0;
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return -ENOMEM;
+		s->addr = rec->addr;
+		HASH_ADD(hh, w->symbols, addr, sizeof(s->addr), s);
+	}
+	s->rec = *rec;
+	return 0;
+}
+
+static int netns_add(struct world *w, const struct rec_netns *rec)
+{
+	struct netns *n;
+	uint32_t inum = rec->hdr.netns;
+
+	HASH_FIND(hh, w->netns, &inum, sizeof(inum), n);
+	if (!n) {
+		if (HASH_COUNT(w->netns) >= NETNS_MAX)
+			return 0;
+		n = calloc(1, sizeof(*n));
+		if (!n)
+			return -ENOMEM;
+		n->inum = inum;
+		HASH_ADD(hh, w->netns, inum, sizeof(n->inum), n);
+	}
+	n->rec = *rec;
+	return 0;
+}
+
+int world_add(struct world *w, const struct rec_hdr *rec)
+{
+	if (rec->kind == REC_SYMBOL)
+		return symbol_add(w, (const struct rec_symbol *)rec);
+	if (rec->kind == REC_NETNS)
+		return netns_add(w, (const struct rec_netns *)rec);
+	return 0;
+}
+
+const struct rec_symbol *world_symbol(const struct world *w, uint64_t addr)
+{
+	struct symbol *s;
+
+	HASH_FIND(hh, w->symbols, &addr, sizeof(addr), s);
+	return s ? &s->rec : NULL;
+}
+
+const struct rec_netns *world_netns(const struct world *w, uint32_t inum)
+{
+	struct netns *n;
+
+	HASH_FIND(hh, w->netns, &inum, sizeof(inum), n);
+	return n ? &n->rec : NULL;
+}
+
+static bool name_is(const char *name, const char *function)
+{
+	size_t len = strlen(function);
+
+	return strncmp(name, function, len) == 0 && (name[len] == '\0' || name[len] == '.');
+}
+
+bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function)
+{
+	for (unsigned i = 0; i < e->nr_kstack; i++) {
+		const struct rec_symbol *s = world_symbol(w, e->kstack[i]);
+
+		if (s && name_is(s->name, function))
+			return true;
+	}
+	return false;
+}
+
+bool world_in_softirq(const struct world *w, const struct rec_event *e)
+{
+	/* kernel/softirq.c: __do_softirq, since 6.9 handle_softirqs; kernel/time/timer.c for timers. */
+	return world_stack_has(w, e, "handle_softirqs") || world_stack_has(w, e, "__do_softirq") ||
+	       world_stack_has(w, e, "call_timer_fn") || world_stack_has(w, e, "run_ksoftirqd");
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is known independently of a connection: symbols, and who the network namespaces are. Filled by records only. */
+#ifndef TCPWHY_WORLD_H
+#define TCPWHY_WORLD_H
+
+#include "abi/record.h"
+#include "base/base.h"
+
+struct world;
+
+int world_new(struct world **ret);
+void world_free(struct world *w);
+
+/* Takes a REC_SYMBOL or REC_NETNS record (copied); others are ignored. 0 or -ENOMEM. */
+int world_add(struct world *w, const struct rec_hdr *rec);
+
+/* NULL: not known. Owned by w, until the next world_add of the same key. */
+const struct rec_symbol *world_symbol(const struct world *w, uint64_t addr);
+const struct rec_netns *world_netns(const struct world *w, uint32_t inum);
+
+/* Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in the kernel stack of e? */
+bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function);
+
+/* Was e raised on nobody's behalf: by a softirq or timer, which may have borrowed any task's time? */
+bool world_in_softirq(const struct world *w, const struct rec_event *e);
+
+#endif
