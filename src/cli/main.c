@@ -3,14 +3,6 @@
 #include "cli/cli.h"
 #include "cli/nearest.h"
 
-/* Until cmd_watch.c and cmd_doctor.c are there: remove each with its file's arrival. */
-__attribute__((weak)) int cmd_watch(const struct watch_options *o)
-{
-	(void)o;
-	fprintf(stderr, "tcpwhy: watch isn't built yet\n");
-	return EXIT_FAILURE;
-}
-
 __attribute__((weak)) int cmd_doctor(const struct doctor_options *o)
 {
 	(void)o;

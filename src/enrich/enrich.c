@@ -43,6 +43,7 @@ static const struct {
 	[Q_LISTENERS_BIT] = {listener_answer, EXPENSIVE},
 	[Q_ROUTE_BIT] = {route_answer, CHEAP},
 	[Q_ROUTE_BACK_BIT] = {route_answer, CHEAP},
+	[Q_OWNER_BIT] = {owner_answer, CHEAP},
 	[Q_SYSCTL_BIT] = {sysctl_answer, CHEAP},
 	[Q_COUNTER_BIT] = {counter_answer, CHEAP},
 };
@@ -103,10 +104,12 @@ void lookup_add(struct lookup *l, void *rec, enum rec_kind kind, uint32_t netns)
 	l->count++;
 }
 
-/* The index in subjects, or -1. */
+/* The index in subjects, or -1 for a kind that there isn't. */
 static int question_bit(const struct question *q)
 {
-	return __builtin_popcount(q->kind) == 1 && q->kind < 1u << Q_COUNT ? __builtin_ctz(q->kind) : -1;
+	int bit = __builtin_popcount(q->kind) == 1 ? __builtin_ctz(q->kind) : Q_COUNT;
+
+	return bit < Q_COUNT && subjects[bit].answer ? bit : -1;
 }
 
 static void answer_add(struct lookup *l, int err)
@@ -139,7 +142,7 @@ static void out_publish(struct enrich *e, const struct strbuf *out)
 
 static bool question_same(const struct question *a, const struct question *b)
 {
-	return a->kind == b->kind && a->netns == b->netns && a->ifindex == b->ifindex &&
+	return a->kind == b->kind && a->netns == b->netns && a->ifindex == b->ifindex && a->inode == b->inode &&
 	       tuple_equal(&a->tuple, &b->tuple) && a->tuple.proto == b->tuple.proto && !strcmp(a->name, b->name);
 }
 

@@ -35,6 +35,7 @@ int conntrack_answer(struct lookup *l);
 int socket_answer(struct lookup *l);
 int socket_ports_answer(struct lookup *l);
 int listener_answer(struct lookup *l);
+int owner_answer(struct lookup *l);
 int route_answer(struct lookup *l);
 int sysctl_answer(struct lookup *l);
 int counter_answer(struct lookup *l);

@@ -6,6 +6,7 @@
 #include "enrich/process.h"
 
 #include "enrich/container.h"
+#include "enrich/lookup.h"
 #include "enrich/netns.h"
 
 #include <dirent.h>
@@ -250,4 +251,14 @@ void owners_fill(struct owner_cache *c, char *buf, size_t len)
 		sock_fill(s, w.wanted[i].pid);
 		c->v[c->next++ % CACHE_MAX] = w.wanted[i];
 	}
+}
+
+/* A socket's inode is known from an event: nothing else of it is asked. */
+int owner_answer(struct lookup *l)
+{
+	struct rec_sock_info rec = {.inode = l->q->inode, .match = SOCK_MATCH_OWNER};
+
+	lookup_add(l, &rec, REC_SOCK, l->q->netns);
+	owners_fill(l->owners, l->out.s, l->out.len);
+	return 0;
 }

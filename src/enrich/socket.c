@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sockets: of a tuple, of its ports, and those that listen (or nearly do) where it goes to. */
+#include "enrich/address.h"
 #include "enrich/diag.h"
-#include "enrich/enrich.h"
 #include "enrich/lookup.h"
 #include "enrich/netns.h"
 #include "enrich/process.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#define STATES_ALL (~0u)
 #define STATES_CONNECTED (~(1u << TCP_LISTEN))
 #define STATES_LISTEN (1u << TCP_LISTEN)
 #define STATES_UDP_BOUND (1u << TCP_CLOSE) /* UDP sockets are either ESTABLISHED or this */
@@ -24,15 +21,30 @@
 struct visit {
 	struct lookup *l;
 	uint32_t netns;
-	struct rec_tuple local; /* the asked tuple, or reversed, as local and remote side */
+	struct rec_tuple local; /* as local and remote side: the asked tuple, or reversed, or with an own address */
+	enum sock_match match;	/* what a socket of exactly `local` is */
 };
+
+/* A socket may be found several times: one address can be on several interfaces. */
+static bool sock_is_known(const struct lookup *l, uint64_t cookie)
+{
+	for (size_t at = 0; at < l->out.len;) {
+		const struct rec_sock_info *s = (const struct rec_sock_info *)(l->out.s + at);
+
+		if (s->cookie == cookie && cookie)
+			return true;
+		at += s->hdr.size;
+	}
+	return false;
+}
 
 static void sock_answer(struct visit *v, const struct diag_sock *s, enum sock_match match)
 {
 	struct rec_sock_info rec = s->rec;
 
 	rec.match = (uint8_t)match;
-	lookup_add(v->l, &rec, REC_SOCK, v->netns);
+	if (!sock_is_known(v->l, rec.cookie))
+		lookup_add(v->l, &rec, REC_SOCK, v->netns);
 }
 
 static bool sock_is_bound_only(const struct diag_sock *s)
@@ -49,23 +61,10 @@ static void found_one(void *arg, const struct diag_sock *s)
 	struct visit *v = arg;
 
 	if (tuple_equal(&s->rec.tuple, &v->local))
-		sock_answer(v, s, SOCK_MATCH_EXACT);
-	else if (v->local.proto == IPPROTO_UDP && sock_is_bound_only(s) && s->rec.tuple.sport == v->local.sport)
+		sock_answer(v, s, v->match);
+	else if (v->local.proto == IPPROTO_UDP && v->match == SOCK_MATCH_EXACT && sock_is_bound_only(s) &&
+		 s->rec.tuple.sport == v->local.sport)
 		sock_answer(v, s, SOCK_MATCH_LISTEN);
-}
-
-static bool addr_is_link_local(const uint8_t addr[16])
-{
-	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
-static void found_in_dump(void *arg, const struct diag_sock *s)
-{
-	struct visit *v = arg;
-	struct rec_tuple reversed = tuple_reversed(&v->local);
-
-	if (tuple_equal(&s->rec.tuple, &v->local) || tuple_equal(&s->rec.tuple, &reversed))
-		sock_answer(v, s, SOCK_MATCH_EXACT);
 }
 
 /* Of the same ports as the asked tuple: is the peer the same too, and the local address another? */
@@ -73,7 +72,7 @@ static void found_by_ports(void *arg, const struct diag_sock *s)
 {
 	struct visit *v = arg;
 	const struct rec_tuple *t = &s->rec.tuple;
-	struct rec_tuple asked = v->local;
+	struct rec_tuple asked = v->l->q->tuple;
 
 	for (int i = 0; i < 2; i++, asked = tuple_reversed(&asked)) {
 		if (t->sport != asked.sport || t->dport != asked.dport)
@@ -85,42 +84,85 @@ static void found_by_ports(void *arg, const struct diag_sock *s)
 	}
 }
 
-/* Dumps both families where the addresses are IPv4, as AF_INET6 sockets can talk it too. */
-static int ports_dump(struct nl *nl, struct visit *v, diag_fn fn)
+/* Walks the whole table, once for IPv6, as AF_INET6 sockets can talk IPv4 too: some 0.5 ms each. */
+static int ports_dump(struct nl *nl, struct visit *v)
 {
+	const struct rec_tuple *asked = &v->l->q->tuple;
 	struct diag_filter filter;
 	int err = 0;
 
-	diag_filter_pair(&filter, v->local.sport, v->local.dport);
-	if (addr_is_v4(v->local.src))
-		err = diag_dump(nl, v->local.proto, AF_INET, STATES_CONNECTED, &filter, fn, v);
-	if (!err)
-		err = diag_dump(nl, v->local.proto, AF_INET6, STATES_CONNECTED, &filter, fn, v);
-	return err;
+	diag_filter_pair(&filter, asked->sport, asked->dport);
+	if (addr_is_v4(asked->src))
+		err = diag_dump(nl, asked->proto, AF_INET, STATES_CONNECTED, &filter, found_by_ports, v);
+	if (err)
+		return err;
+	return diag_dump(nl, asked->proto, AF_INET6, STATES_CONNECTED, &filter, found_by_ports, v);
 }
 
 /*
- * Both orientations. A socket bound to a device is only found by that device's index, which is known in the asked
- * namespace only; a link-local address always has one, so those are searched for in the whole table.
+ * The sockets that the asked tuple, or the reversed one, has at each of the namespace's own addresses: at the same
+ * address as asked, or at all others. With the address's interface, so that sockets bound to it are found too.
+ */
+static int address_find(struct nl *nl, struct visit *v, const struct address_list *list, bool same)
+{
+	struct rec_tuple asked = v->l->q->tuple;
+	int err = 0;
+
+	for (size_t i = 0; i < 2 * list->n; i++) {
+		const struct address *a = &list->v[i / 2];
+
+		v->local = i % 2 ? tuple_reversed(&asked) : asked;
+		if (addr_is_v4(a->addr) != addr_is_v4(v->local.dst) || addr_equal(a->addr, v->local.src) != same)
+			continue;
+		memcpy(v->local.src, a->addr, 16);
+		err = diag_find(nl, &v->local, a->ifindex, found_one, v);
+		if (err && err != -ENOENT)
+			return err;
+	}
+	return 0;
+}
+
+/* A walk over the table of sockets, which all namespaces share, costs as much as a hundred lookups in it. */
+static int ports_find(struct nl *nl, struct visit *v)
+{
+	struct address_list list;
+	int err = addresses_read(&list);
+
+	if (err)
+		return err;
+	v->match = SOCK_MATCH_PORTS;
+	return list.cut ? ports_dump(nl, v) : address_find(nl, v, &list, false);
+}
+
+static bool addr_is_link_local(const uint8_t addr[16])
+{
+	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+/*
+ * Both orientations. A socket that is bound to a device is only found by that device's index: try the packet's. A
+ * link-local one always is.
  */
 static int tuple_find(struct nl *nl, struct visit *v)
 {
 	const struct question *q = v->l->q;
-	uint32_t count = v->l->count;
+	struct address_list list;
 	int err = 0;
 
-	if (addr_is_link_local(v->local.src) || addr_is_link_local(v->local.dst))
-		return ports_dump(nl, v, found_in_dump);
+	v->match = SOCK_MATCH_EXACT;
+	if (addr_is_link_local(q->tuple.src) || addr_is_link_local(q->tuple.dst)) {
+		err = addresses_read(&list);
+		return err ? err : address_find(nl, v, &list, true);
+	}
 	for (int i = 0; i < 2; i++) {
+		uint32_t count = v->l->count;
+
+		v->local = i ? tuple_reversed(&q->tuple) : q->tuple;
 		err = diag_find(nl, &v->local, 0, found_one, v);
 		if (v->l->count == count && v->netns == q->netns && q->ifindex)
 			err = diag_find(nl, &v->local, q->ifindex, found_one, v);
 		if (err && err != -ENOENT)
 			return err;
-		v->local = tuple_reversed(&v->local);
-		if (tuple_equal(&v->local, &q->tuple)) /* the same backwards: connected to itself */
-			break;
-		count = v->l->count;
 	}
 	return 0;
 }
@@ -179,16 +221,11 @@ struct tour {
 static int tour_visit(void *arg, uint32_t netns)
 {
 	struct tour *tour = arg;
-	struct visit v = {tour->l, netns, tour->l->q->tuple};
+	struct visit v = {.l = tour->l, .netns = netns};
 	_cleanup_nl_ struct nl nl;
 	int err = nl_open(&nl, NETLINK_SOCK_DIAG);
 
 	return err ? err : tour->fn(&nl, &v);
-}
-
-static int ports_tour(struct nl *nl, struct visit *v)
-{
-	return ports_dump(nl, v, found_by_ports);
 }
 
 static int tour_all(struct lookup *l, int (*fn)(struct nl *nl, struct visit *v))
@@ -210,7 +247,7 @@ int socket_answer(struct lookup *l)
 
 int socket_ports_answer(struct lookup *l)
 {
-	return tour_all(l, ports_tour);
+	return tour_all(l, ports_find);
 }
 
 int listener_answer(struct lookup *l)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tcpwhy watch: attaches, then one loop over the kernel's records, the lookups' answers, signals and time. */
+#include "cli/caps.h"
+#include "cli/cli.h"
+#include "cli/command.h"
+#include "cli/session.h"
+#include "record/reason.h"
+#include "record/record.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+/* Detail records a second: of one place on one CPU, and of one flow there. Beyond that events are counted only. */
+#define BURST_KEY 64
+#define BURST_FLOW 16
+/* After a command has ended, its last packets may still be on their way. */
+#define AFTER_COMMAND_NS (200 * NSEC_PER_MSEC)
+/* At the end answers are waited for, but not for ever. */
+#define FINISH_NS (1500 * NSEC_PER_MSEC)
+
+static int fail(const char *sentence)
+{
+	fprintf(stderr, "tcpwhy: %s\n", sentence);
+	return EXIT_FAILURE;
+}
+
+/* ---- configuration ---------------------------------------------------------------------------------------------------- */
+
+static void config_hosts(const struct prefix_list *list, enum config_side side, struct config *c)
+{
+	for (size_t i = 0; i < list->n && c->nr_hosts < CONFIG_HOSTS; i++) {
+		struct config_host *h = &c->hosts[c->nr_hosts++];
+
+		memcpy(h->addr, list->v[i].addr, sizeof(h->addr));
+		for (unsigned bit = 0; bit < list->v[i].len; bit++)
+			h->mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+		h->side = side;
+	}
+}
+
+static void config_ports(const struct port_list *list, enum config_side side, struct config *c)
+{
+	for (size_t i = 0; i < list->n && c->nr_ports < CONFIG_PORTS; i++)
+		c->ports[c->nr_ports++] = (struct config_port){.port = list->v[i], .side = side};
+}
+
+static int config_fill(const struct watch_options *o, struct config *c)
+{
+	int err;
+
+	*c = (struct config){.burst_key = BURST_KEY, .burst_flow = BURST_FLOW, .all = o->all};
+	config_hosts(&o->host, SIDE_EITHER, c);
+	config_hosts(&o->src, SIDE_SRC, c);
+	config_hosts(&o->dst, SIDE_DST, c);
+	config_ports(&o->port, SIDE_EITHER, c);
+	config_ports(&o->sport, SIDE_SRC, c);
+	config_ports(&o->dport, SIDE_DST, c);
+	c->proto = (uint8_t)o->proto;
+	if (o->iface)
+		str_copy(c->ifname, sizeof(c->ifname), o->iface);
+	if (o->comm)
+		str_copy(c->comm, sizeof(c->comm), o->comm);
+	if (o->netns) {
+		err = enrich_netns_inum(o->netns, &c->netns);
+		if (err) {
+			fprintf(stderr, "tcpwhy: --netns %s: %s; give a name of \"ip netns\", pid:N, a path or an inode number\n",
+				o->netns, err == -ENOENT ? "there is no such network namespace" : strerror(-err));
+			return err;
+		}
+	}
+	c->flow_filter = c->nr_hosts || c->nr_ports;
+	c->task_filter = o->pid || o->comm || o->command;
+	c->filtered = c->flow_filter || c->task_filter || c->netns || c->proto || c->ifname[0];
+	return 0;
+}
+
+/* ---- flows that exist already when the watch begins ---------------------------------------------------------------------- */
+
+static bool host_wanted(const struct watch_options *o, const uint8_t addr[16])
+{
+	const struct prefix_list *const lists[] = {&o->host, &o->src, &o->dst};
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		for (size_t i = 0; i < lists[l]->n; i++) {
+			const struct prefix *p = &lists[l]->v[i];
+			unsigned bytes = p->len / 8, bits = p->len % 8;
+
+			if (memcmp(p->addr, addr, bytes) == 0 &&
+			    (!bits || (p->addr[bytes] ^ addr[bytes]) >> (8 - bits) == 0))
+				return true;
+		}
+	return false;
+}
+
+static void admit_nat(void *arg, const struct rec_ct *ct)
+{
+	struct session *s = arg;
+
+	if (!host_wanted(s->o, ct->orig.src) && !host_wanted(s->o, ct->orig.dst) && !host_wanted(s->o, ct->reply.src) &&
+	    !host_wanted(s->o, ct->reply.dst))
+		return;
+	live_admit(s->live, &ct->orig);
+	live_admit(s->live, &ct->reply);
+}
+
+static void admit_socket(void *arg, const struct rec_sock_info *sock)
+{
+	struct session *s = arg;
+
+	if (tuple_is_whole(&sock->tuple))
+		live_admit(s->live, &sock->tuple);
+}
+
+static void admit_existing(struct session *s)
+{
+	if (s->o->pid)
+		enrich_pid_sockets((uint32_t)s->o->pid, admit_socket, s);
+	if (s->o->host.n || s->o->src.n || s->o->dst.n)
+		enrich_ct_dump(0, admit_nat, s);
+}
+
+/* ---- start --------------------------------------------------------------------------------------------------------------- */
+
+static int start_live(struct session *s, const struct command_run *command)
+{
+	struct live_options lo = {.btf = s->o->btf};
+	_cleanup_strbuf_ struct strbuf why = {0};
+	uint32_t pid = command->pid ? (uint32_t)command->pid : (uint32_t)s->o->pid;
+	int err;
+
+	err = config_fill(s->o, &lo.config);
+	if (err)
+		return err;
+	lo.follow_forks = pid != 0;
+	lo.is_noise = s->o->all ? NULL : drop_reason_is_noise;
+	err = live_open(&lo, &s->live, &why);
+	if (err) {
+		fail(why.s ? why.s : strerror(-err));
+		return err;
+	}
+	if (pid)
+		err = live_watch_pid(s->live, pid);
+	return err;
+}
+
+/* "tcpwhy: armed: tracepoint tier, 10 probes": whoever starts failures after this line will see them. */
+static void say_armed(const struct session *s)
+{
+	size_t n, attached = 0;
+	const struct live_probe *probes = live_probes(s->live, &n);
+
+	for (size_t i = 0; i < n; i++)
+		attached += probes[i].attached;
+	if (!s->o->quiet)
+		fprintf(stderr, "tcpwhy: armed: tracepoint tier, %zu probes\n", attached);
+	if (s->o->ready_fd) {
+		if (write((int)s->o->ready_fd, "\n", 1) != 1)
+			fprintf(stderr, "tcpwhy: --ready-fd %d: %s\n", (int)s->o->ready_fd, strerror(errno));
+		close((int)s->o->ready_fd);
+	}
+}
+
+/* What lookups still need: setns(), other processes' files, conntrack, and the addresses in /proc/kallsyms. */
+static void drop_privileges(void)
+{
+	static const int keep[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
+	int err = caps_keep(keep, ARRAY_SIZE(keep));
+
+	if (err)
+		fprintf(stderr, "tcpwhy: keeping more privileges than needed: %s\n", strerror(-err));
+}
+
+static int signals_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------------------------------------- */
+
+static int timeout_ms(uint64_t now, uint64_t until)
+{
+	if (until == UINT64_MAX)
+		return -1;
+	return until <= now ? 0 : (int)((until - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
+}
+
+static bool handle_signals(int fd, struct command_run *command)
+{
+	struct signalfd_siginfo info;
+	bool stop = false;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD) {
+			command_reap(command);
+			continue;
+		}
+		command_signal(command, SIGTERM);
+		stop = true;
+	}
+	return stop;
+}
+
+static void take_all(struct session *s)
+{
+	live_take(s->live, session_event, s);
+	if (s->enrich)
+		enrich_take(s->enrich, session_lookup, s);
+	session_step(s, now_mono());
+}
+
+static void loop(struct session *s, struct command_run *command, int signals)
+{
+	uint64_t end = s->o->duration ? now_mono() + s->o->duration : UINT64_MAX;
+	struct pollfd fds[] = {
+		{.fd = live_fd(s->live), .events = POLLIN},
+		{.fd = signals, .events = POLLIN},
+		{.fd = s->enrich ? enrich_fd(s->enrich) : -1, .events = POLLIN},
+	};
+	bool was_running = command->pid != 0;
+
+	while (!session_enough(s)) {
+		uint64_t now = now_mono(), next = session_next_ns(s);
+
+		if (now >= end)
+			return;
+		if (poll(fds, ARRAY_SIZE(fds), timeout_ms(now, next < end ? next : end)) < 0 && errno != EINTR)
+			return;
+		if (fds[1].revents & POLLIN && handle_signals(signals, command))
+			return;
+		if (was_running && command->ended) {
+			was_running = false;
+			end = now_mono() + AFTER_COMMAND_NS;
+		}
+		take_all(s);
+	}
+}
+
+/* What has begun to fail gets its verdict, with the answers that are still under way. */
+static void finish(struct session *s)
+{
+	uint64_t until = now_mono() + FINISH_NS;
+
+	take_all(s);
+	while (s->enrich && track_waits(s->track) && now_mono() < until && !session_enough(s)) {
+		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
+
+		poll(&fd, 1, timeout_ms(now_mono(), until));
+		take_all(s);
+	}
+	track_flush(s->track);
+	session_step(s, UINT64_MAX - 1);
+}
+
+static int watch(struct session *s, struct command_run *command, int signals)
+{
+	if (start_live(s, command) < 0)
+		return EXIT_FAILURE;
+	drop_privileges();
+	/* Without lookups there are still verdicts, less certain ones. */
+	if (enrich_open(&s->enrich) < 0)
+		fprintf(stderr, "tcpwhy: no lookups: %s\n", strerror(errno));
+	say_armed(s);
+	command_go(command);
+	session_load_symbols(s);
+	if (!s->ksyms)
+		fprintf(stderr, "tcpwhy: kernel addresses are hidden (kernel.kptr_restrict): no function names, and "
+				"causes that rest on the stack are not recognised\n");
+	admit_existing(s);
+	loop(s, command, signals);
+	finish(s);
+	session_print_summary(s, command->pid != 0, command->status);
+	return s->broken_output ? EXIT_FAILURE : command->pid && command->ended ? command->status : EXIT_SUCCESS;
+}
+
+int cmd_watch(const struct watch_options *o)
+{
+	struct command_run command = {.go = -1};
+	struct session s = {0};
+	_cleanup_close_ int signals = signals_open();
+	int err, status;
+
+	if (signals < 0)
+		return fail("no signals can be handled");
+	if (o->ready_fd && fcntl((int)o->ready_fd, F_GETFD) < 0)
+		return fail("--ready-fd: that file descriptor isn't open");
+	err = session_open(&s, o);
+	if (!err && o->command)
+		err = command_fork(o->command, &command);
+	status = err ? fail(strerror(-err)) : watch(&s, &command, signals);
+	if (command.go >= 0)
+		close(command.go);
+	session_close(&s);
+	return status;
+}

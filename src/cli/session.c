@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/session.h"
+
+#include "diagnose/engine.h"
+#include "record/record.h"
+
+/* Modules and BPF programs come and go: an unknown address is worth reading the symbols again, but not all the time. */
+#define SYMBOLS_AGAIN_NS (10 * NSEC_PER_SEC)
+
+static void print_repeat(void *arg, const struct verdict *v, uint64_t count, uint64_t total)
+{
+	struct session *s = arg;
+
+	if (s->o->json)
+		jsonl_repeat(&s->out, v, count, total);
+	else
+		text_repeat(&s->out, v, count, total);
+}
+
+static void repeat_event(void *arg, uint64_t verdict_id)
+{
+	struct session *s = arg;
+
+	incidents_event(s->incidents, verdict_id);
+}
+
+static bool want_color(const struct watch_options *o, FILE *to)
+{
+	if (o->color != COLOR_AUTO)
+		return o->color == COLOR_ALWAYS;
+	return isatty(fileno(to)) && !getenv("NO_COLOR");
+}
+
+int session_open(struct session *s, const struct watch_options *o)
+{
+	int err;
+
+	s->o = o;
+	s->started_ns = now_mono();
+	/* A command's own output stays alone on stdout. */
+	s->out.to = o->command && !o->json ? stderr : stdout;
+	s->out.color = want_color(o, s->out.to);
+	s->out.stacks = o->stacks;
+	err = world_new(&s->world);
+	if (!err)
+		err = track_new(diagnose_needs, s->world, &s->track);
+	if (!err)
+		err = incidents_new(print_repeat, s, &s->incidents);
+	if (!err)
+		track_on_repeat(s->track, repeat_event, s);
+	return err;
+}
+
+void session_close(struct session *s)
+{
+	enrich_close(s->enrich);
+	live_close(s->live);
+	incidents_free(s->incidents);
+	track_free(s->track);
+	world_free(s->world);
+	ksyms_free(s->ksyms);
+}
+
+/* ---- symbols ------------------------------------------------------------------------------------------------------- */
+
+void session_load_symbols(struct session *s)
+{
+	struct ksyms *again = NULL;
+
+	s->ksyms_ns = now_mono();
+	if (ksyms_load(NULL, &again) < 0)
+		return;
+	ksyms_free(s->ksyms);
+	s->ksyms = again;
+}
+
+/* call: the address is one that a call returns to, which may already be the next function's. */
+static void resolve(struct session *s, uint64_t addr, bool call)
+{
+	struct rec_symbol sym = {0};
+
+	if (!addr || !s->ksyms || world_symbol(s->world, addr))
+		return;
+	if (ksyms_find(s->ksyms, addr - call, &sym) < 0) {
+		if (now_mono() < s->ksyms_ns + SYMBOLS_AGAIN_NS)
+			return;
+		session_load_symbols(s);
+		if (ksyms_find(s->ksyms, addr - call, &sym) < 0)
+			return;
+	}
+	sym.hdr = (struct rec_hdr){.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_SYMBOL, .size = sizeof(sym)};
+	sym.addr = addr;
+	sym.offset += call;
+	track_add(s->track, &sym.hdr);
+}
+
+static void resolve_event(struct session *s, const struct rec_event *e)
+{
+	resolve(s, e->location, true);
+	for (unsigned i = 0; i < e->nr_kstack; i++)
+		resolve(s, e->kstack[i], true);
+	for (unsigned i = 0; i < e->nr_hooks; i++)
+		resolve(s, e->hooks[i], false);
+}
+
+static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
+{
+	const struct session *s = arg;
+
+	return world_symbol(s->world, addr);
+}
+
+/* ---- records in ------------------------------------------------------------------------------------------------------ */
+
+static void print_record(struct session *s, const struct rec_hdr *rec)
+{
+	struct out_symbols syms = {find_symbol, s};
+
+	if (!s->o->all)
+		return;
+	if (s->o->json)
+		jsonl_record(&s->out, rec, &syms);
+	else
+		text_record(&s->out, rec, &syms);
+}
+
+void session_event(void *session, struct rec_hdr *rec)
+{
+	struct session *s = session;
+
+	resolve_event(s, (const struct rec_event *)rec);
+	print_record(s, rec);
+	track_add(s->track, rec);
+}
+
+void session_lookup(void *session, const struct rec_hdr *rec)
+{
+	struct session *s = session;
+
+	if (record_validate(rec, rec->size) < 0) {
+		s->invalid_lookups++;
+		return;
+	}
+	print_record(s, rec);
+	track_add(s->track, rec);
+}
+
+/* ---- questions and verdicts out --------------------------------------------------------------------------------------- */
+
+static void refuse(struct session *s, const struct question *q)
+{
+	struct rec_answer a = {.question = q->id, .asked_ns = q->event_ns, .what = q->kind, .err = -EBUSY};
+
+	a.hdr = (struct rec_hdr){.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_ANSWER, .size = sizeof(a)};
+	a.hdr.netns = q->netns;
+	s->refused++;
+	track_add(s->track, &a.hdr);
+}
+
+static void ask_all(struct session *s)
+{
+	struct question q;
+
+	while (track_question(s->track, &q))
+		if (!s->enrich || enrich_ask(s->enrich, &q) < 0)
+			refuse(s, &q);
+}
+
+static void print_verdict(struct session *s, const struct verdict *v)
+{
+	if (s->o->json)
+		jsonl_verdict(&s->out, v);
+	else
+		text_verdict(&s->out, v);
+	if (ferror(s->out.to))
+		s->broken_output = true;
+}
+
+static void judge(struct session *s, struct timeline *tl)
+{
+	struct diagnose_loss loss = {.lost = tl->cut > 0};
+	struct verdict v = {0};
+	const struct verdict *told;
+	bool repeats;
+	uint64_t id;
+
+	if (diagnose(tl, s->world, &loss, &v) <= 0) {
+		track_judged(s->track, tl, 0);
+		return;
+	}
+	id = incidents_add(s->incidents, &v, &repeats);
+	told = incidents_get(s->incidents, id);
+	if (!repeats)
+		print_verdict(s, told ? told : &v);
+	verdict_free(&v);
+	track_judged(s->track, tl, id);
+}
+
+void session_step(struct session *s, uint64_t now)
+{
+	struct timeline *tl;
+
+	ask_all(s);
+	while (!session_enough(s) && (tl = track_ripe(s->track, now)))
+		judge(s, tl);
+	incidents_tell(s->incidents, now);
+}
+
+uint64_t session_next_ns(const struct session *s)
+{
+	return track_next_ns(s->track);
+}
+
+bool session_enough(const struct session *s)
+{
+	return s->broken_output || (s->o->count && incidents_count(s->incidents) >= s->o->count);
+}
+
+/* ---- summary ------------------------------------------------------------------------------------------------------------ */
+
+struct summing {
+	struct session *s;
+	struct out_summary sum;
+};
+
+static void add_count(void *arg, const struct count_key *key, const struct count_value *v, const char *reason)
+{
+	struct summing *sum = arg;
+	struct session *s = sum->s;
+	struct out_count *row = vec_push(&sum->sum.counts);
+	const struct rec_netns *ns = world_netns(s->world, key->netns);
+	const struct rec_symbol *sym;
+
+	sum->sum.seen += v->seen;
+	sum->sum.shown += v->shown;
+	sum->sum.suppressed += v->suppressed;
+	sum->sum.lost += v->lost;
+	if (!row)
+		return;
+	row->key = *key;
+	row->value = *v;
+	str_copy(row->reason, sizeof(row->reason), reason);
+	if (key->kind == REC_DROP) {
+		resolve(s, key->location, true);
+		sym = world_symbol(s->world, key->location);
+		if (sym)
+			snprintf(row->location, sizeof(row->location), "%s+0x%llx", sym->name,
+				 (unsigned long long)sym->offset);
+	}
+	if (ns)
+		str_copy(row->netns, sizeof(row->netns), ns->name[0] ? ns->name : ns->container);
+}
+
+void session_print_summary(struct session *s, bool command, int status)
+{
+	struct summing sum = {.s = s};
+
+	incidents_tell(s->incidents, UINT64_MAX);
+	live_counts(s->live, add_count, &sum);
+	sum.sum.questions_unanswered = s->refused;
+	sum.sum.evicted = track_evicted(s->track);
+	sum.sum.duration_ns = now_mono() - s->started_ns;
+	sum.sum.command = command;
+	sum.sum.command_status = status;
+	incidents_summary(s->incidents, &sum.sum);
+	if (s->o->json)
+		jsonl_summary(&s->out, &sum.sum);
+	else if (!s->o->quiet)
+		text_summary(&s->out, &sum.sum);
+	vec_free(&sum.sum.counts);
+	vec_free(&sum.sum.verdicts);
+}

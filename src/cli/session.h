@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From records to verdicts on the terminal: what the watch command does with what comes in. */
+#ifndef TCPWHY_CLI_SESSION_H
+#define TCPWHY_CLI_SESSION_H
+
+#include "cli/incidents.h"
+#include "cli/options.h"
+#include "enrich/enrich.h"
+#include "out/out.h"
+#include "source/live.h"
+#include "sym/ksyms.h"
+#include "track/track.h"
+
+struct session {
+	const struct watch_options *o;
+	struct live *live;
+	struct enrich *enrich;
+	struct ksyms *ksyms; /* NULL: addresses are hidden */
+	uint64_t ksyms_ns;
+	struct world *world;
+	struct track *track;
+	struct incidents *incidents;
+	struct out_options out;
+	uint64_t started_ns;
+	uint64_t refused; /* lookups */
+	uint64_t invalid_lookups;
+	bool broken_output; /* whoever read it is gone */
+};
+
+int session_open(struct session *s, const struct watch_options *o);
+void session_close(struct session *s);
+
+/* A record from the kernel, or from a lookup. */
+void session_event(void *session, struct rec_hdr *rec);
+void session_lookup(void *session, const struct rec_hdr *rec);
+/* Asks what is open, judges what is ripe, prints. */
+void session_step(struct session *s, uint64_t now);
+/* When to step again at the latest: CLOCK_MONOTONIC, UINT64_MAX never. */
+uint64_t session_next_ns(const struct session *s);
+/* Have as many verdicts been printed as the user wanted? */
+bool session_enough(const struct session *s);
+void session_load_symbols(struct session *s);
+void session_print_summary(struct session *s, bool command, int status);
+
+#endif

@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "record/fields.h"
+#include "record/question.h"
+#include "record/sha1.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+/* A record of this kind with nothing in it; caller frees. Exactly as large as it is, so that ASan sees every overrun. */
+static void *record_new(unsigned kind)
+{
+	struct rec_hdr *hdr = calloc(1, record_kind_size(kind));
+
+	assert_non_null(hdr);
+	*hdr = (struct rec_hdr){
+		.magic = REC_MAGIC, .version = REC_VERSION, .kind = (u16)kind, .size = (u32)record_kind_size(kind)};
+	return hdr;
+}
+
+static void addr_parse(const char *text, uint8_t ret[16])
+{
+	memset(ret, 0, 16);
+	if (strchr(text, ':')) {
+		assert_int_equal(inet_pton(AF_INET6, text, ret), 1);
+		return;
+	}
+	ret[10] = ret[11] = 0xff;
+	assert_int_equal(inet_pton(AF_INET, text, ret + 12), 1);
+}
+
+static struct rec_tuple tuple_parse(uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport)
+{
+	struct rec_tuple t = {.sport = sport, .dport = dport, .proto = proto, .family = strchr(src, ':') ? 6 : 4};
+
+	addr_parse(src, t.src);
+	addr_parse(dst, t.dst);
+	return t;
+}
+
+/* ---- validation ---- */
+
+static void kinds_have_name_words_and_size(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
+		assert_non_null(record_kind_name(kind));
+		assert_non_null(record_kind_words(kind));
+		assert_true(record_kind_size(kind) >= sizeof(struct rec_hdr));
+		assert_non_null(record_fields(kind));
+	}
+	assert_string_equal(record_kind_name(REC_RST_SENT), "reset_sent");
+	assert_string_equal(record_kind_words(REC_DROP), "packet dropped");
+	assert_int_equal(record_kind_size(REC_CT), sizeof(struct rec_ct));
+}
+
+static void unknown_kinds_have_nothing(void **state)
+{
+	const unsigned unknown[] = {REC_NONE, REC_KIND_COUNT, 0xffff, UINT32_MAX};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		assert_null(record_kind_name(unknown[i]));
+		assert_null(record_kind_words(unknown[i]));
+		assert_int_equal(record_kind_size(unknown[i]), 0);
+		assert_null(record_fields(unknown[i]));
+	}
+}
+
+static void validate_accepts_each_kind(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
+		_cleanup_free_ void *rec = record_new(kind);
+
+		assert_int_equal(record_validate(rec, record_kind_size(kind)), 0);
+	}
+}
+
+static void validate_reports_every_truncation(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
+		_cleanup_free_ char *rec = record_new(kind);
+
+		for (size_t len = 0; len < record_kind_size(kind); len++) {
+			_cleanup_free_ char *cut = malloc(len + 1);
+
+			assert_non_null(cut);
+			memcpy(cut + 1, rec, len); /* at the end of its memory, and not aligned */
+			assert_int_equal(record_validate(cut + 1, len), -E2BIG);
+		}
+	}
+}
+
+static void validate_takes_records_anywhere(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
+		_cleanup_free_ char *rec = record_new(kind);
+		_cleanup_free_ char *shifted = calloc(1, record_kind_size(kind) + 9);
+
+		assert_non_null(shifted);
+		memcpy(shifted + 1, rec, record_kind_size(kind));
+		assert_int_equal(record_validate(shifted + 1, record_kind_size(kind)), 0);
+		/* More may follow: another record. */
+		assert_int_equal(record_validate(shifted + 1, record_kind_size(kind) + 8), 0);
+	}
+}
+
+static void validate_reports_damaged_headers(void **state)
+{
+	_cleanup_free_ struct rec_event *e = record_new(REC_DROP);
+	(void)state;
+
+	e->hdr.magic ^= 1;
+	assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	e->hdr.magic ^= 1;
+	e->hdr.version++;
+	assert_int_equal(record_validate(e, sizeof(*e)), -EPROTONOSUPPORT);
+	e->hdr.version--;
+	e->hdr.kind = REC_NONE;
+	assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	e->hdr.kind = REC_KIND_COUNT;
+	assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	e->hdr.kind = REC_CT; /* of another size */
+	assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	e->hdr.kind = REC_DROP;
+	for (int i = -1; i <= 1; i += 2) {
+		e->hdr.size = (u32)((int)sizeof(*e) + i);
+		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	}
+	e->hdr.size = UINT32_MAX;
+	assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	e->hdr.size = sizeof(*e);
+	assert_int_equal(record_validate(e, sizeof(*e)), 0);
+}
+
+static void validate_checks_the_counts_of_each_event(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_RST_SENT; REC_KIND_IS_EVENT(kind); kind++) {
+		_cleanup_free_ struct rec_event *e = record_new(kind);
+
+		e->nr_kstack = REC_KSTACK_MAX;
+		e->nr_ustack = REC_USTACK_MAX;
+		e->nr_hooks = REC_HOOKS_MAX;
+		assert_int_equal(record_validate(e, sizeof(*e)), 0);
+		e->nr_kstack = REC_KSTACK_MAX + 1;
+		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		e->nr_kstack = UINT16_MAX;
+		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		e->nr_kstack = 0;
+		e->nr_ustack = REC_USTACK_MAX + 1;
+		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		e->nr_ustack = 0;
+		e->nr_hooks = REC_HOOKS_MAX + 1;
+		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+	}
+}
+
+static void validate_checks_the_hardware_address(void **state)
+{
+	_cleanup_free_ struct rec_neigh *n = record_new(REC_NEIGH);
+	(void)state;
+
+	n->lladdr_len = sizeof(n->lladdr);
+	assert_int_equal(record_validate(n, sizeof(*n)), 0);
+	n->lladdr_len++;
+	assert_int_equal(record_validate(n, sizeof(*n)), -EBADMSG);
+}
+
+#define CHECK_STRING(rec, member)                                               \
+	do {                                                                    \
+		memset((rec)->member, 'A', sizeof((rec)->member));              \
+		assert_int_equal(record_validate(rec, sizeof(*(rec))), -EBADMSG); \
+		(rec)->member[sizeof((rec)->member) - 1] = '\0';                \
+		assert_int_equal(record_validate(rec, sizeof(*(rec))), 0);      \
+	} while (0)
+
+static void validate_checks_that_strings_end(void **state)
+{
+	_cleanup_free_ struct rec_sock_info *sock = record_new(REC_SOCK);
+	_cleanup_free_ struct rec_netns *netns = record_new(REC_NETNS);
+	_cleanup_free_ struct rec_route *route = record_new(REC_ROUTE);
+	_cleanup_free_ struct rec_neigh *neigh = record_new(REC_NEIGH);
+	_cleanup_free_ struct rec_sysctl *sysctl = record_new(REC_SYSCTL);
+	_cleanup_free_ struct rec_counter *counter = record_new(REC_COUNTER);
+	_cleanup_free_ struct rec_symbol *symbol = record_new(REC_SYMBOL);
+	(void)state;
+
+	for (unsigned kind = REC_RST_SENT; REC_KIND_IS_EVENT(kind); kind++) {
+		_cleanup_free_ struct rec_event *e = record_new(kind);
+
+		CHECK_STRING(e, ifname);
+		CHECK_STRING(e, reason_name);
+		CHECK_STRING(e, task.comm);
+		CHECK_STRING(e, mem.closed_comm);
+		CHECK_STRING(e, mem.syn_ifname);
+	}
+	CHECK_STRING(sock, comm);
+	CHECK_STRING(sock, container);
+	CHECK_STRING(netns, name);
+	CHECK_STRING(netns, comm);
+	CHECK_STRING(netns, container);
+	CHECK_STRING(route, ifname);
+	CHECK_STRING(neigh, ifname);
+	CHECK_STRING(sysctl, name);
+	CHECK_STRING(counter, name);
+	CHECK_STRING(symbol, name);
+	CHECK_STRING(symbol, module);
+}
+
+/* ---- tables ---- */
+
+static void table_cover(const struct field *f, size_t offset, uint8_t *covered, size_t size)
+{
+	for (; f->type != FIELD_END; f++) {
+		bool nested = f->type == FIELD_GROUP || f->type == FIELD_TUPLE;
+
+		assert_true(offset + f->offset + f->size <= size);
+		assert_true(f->name || nested);
+		if (nested)
+			table_cover(f->u.group, offset + f->offset, covered, size);
+		else if (f->type != FIELD_COMMUNITY && f->type != FIELD_ICMP)
+			memset(covered + offset + f->offset, 1, f->size);
+	}
+}
+
+#define EXCEPT(covered, type, member) memset((covered) + offsetof(struct type, member), 1, sizeof(((struct type *)0)->member))
+
+/* What isn't told by itself: padding, counts, conditions, and what only some kinds have. */
+static void table_exceptions(unsigned kind, uint8_t *c)
+{
+	memset(c, 1, offsetof(struct rec_hdr, netns)); /* magic to size */
+	if (REC_KIND_IS_EVENT(kind)) {
+		EXCEPT(c, rec_event, has_reason);
+		EXCEPT(c, rec_event, nr_kstack);
+		EXCEPT(c, rec_event, nr_ustack);
+		EXCEPT(c, rec_event, nr_hooks);
+		EXCEPT(c, rec_event, pad);
+		EXCEPT(c, rec_event, pkt.has);
+		EXCEPT(c, rec_event, pkt.pad);
+		EXCEPT(c, rec_event, pkt.tuple.pad);
+		EXCEPT(c, rec_event, pkt.ct_orig.pad);
+		EXCEPT(c, rec_event, pkt.ct_reply.pad);
+		EXCEPT(c, rec_event, sock.tuple.pad);
+		EXCEPT(c, rec_event, sock.pad);
+		EXCEPT(c, rec_event, mem.pad);
+		EXCEPT(c, rec_event, mem.syn_tuple.pad);
+	}
+	if (REC_KIND_IS_EVENT(kind) && kind != REC_RST_SENT)
+		EXCEPT(c, rec_event, active);
+	if (REC_KIND_IS_EVENT(kind) && kind != REC_DROP)
+		EXCEPT(c, rec_event, location);
+	if (REC_KIND_IS_EVENT(kind) && kind != REC_SYN_AGAIN)
+		EXCEPT(c, rec_event, repeats);
+	if (REC_KIND_IS_EVENT(kind) && kind != REC_STATE) {
+		EXCEPT(c, rec_event, old_state);
+		EXCEPT(c, rec_event, new_state);
+	}
+	if (kind == REC_SOCK) {
+		EXCEPT(c, rec_sock_info, tuple.pad);
+		EXCEPT(c, rec_sock_info, pad);
+	} else if (kind == REC_CT) {
+		EXCEPT(c, rec_ct, orig.pad);
+		EXCEPT(c, rec_ct, reply.pad);
+		EXCEPT(c, rec_ct, pad);
+	} else if (kind == REC_NETNS) {
+		EXCEPT(c, rec_netns, pad);
+	} else if (kind == REC_ROUTE) {
+		EXCEPT(c, rec_route, tuple.pad);
+		EXCEPT(c, rec_route, has_gateway);
+		EXCEPT(c, rec_route, pad);
+	} else if (kind == REC_NEIGH) {
+		EXCEPT(c, rec_neigh, lladdr_len);
+		EXCEPT(c, rec_neigh, pad);
+	}
+}
+
+static void tables_cover_their_structs(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
+		size_t size = record_kind_size(kind);
+		_cleanup_free_ uint8_t *covered = calloc(1, size);
+
+		assert_non_null(covered);
+		table_cover(record_fields(kind), 0, covered, size);
+		table_exceptions(kind, covered);
+		for (size_t i = 0; i < size; i++)
+			if (!covered[i])
+				fail_msg("%s: no field tells of byte %zu", record_kind_name(kind), i);
+	}
+}
+
+struct seen_names {
+	const char *v[128];
+	size_t n;
+};
+
+/* JSON objects must not have a key twice; a group or tuple without a name belongs to the object around it. */
+static void table_names(const struct field *f, struct seen_names *seen)
+{
+	for (; f->type != FIELD_END; f++) {
+		bool nested = f->type == FIELD_GROUP || f->type == FIELD_TUPLE;
+
+		if (nested && f->name) {
+			struct seen_names inner = {0};
+
+			table_names(f->u.group, &inner);
+		} else if (nested) {
+			table_names(f->u.group, seen);
+		}
+		if (!f->name)
+			continue;
+		for (size_t i = 0; i < seen->n; i++)
+			if (strcmp(seen->v[i], f->name) == 0)
+				fail_msg("%s is there twice", f->name);
+		assert_true(seen->n < ARRAY_SIZE(seen->v));
+		seen->v[seen->n++] = f->name;
+	}
+}
+
+static void tables_have_no_name_twice(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
+		struct seen_names seen = {.v = {"type", "kind"}, .n = 2};
+
+		table_names(record_fields(kind), &seen);
+	}
+}
+
+static bool width_is(enum field_type type, size_t size)
+{
+	switch (type) {
+	case FIELD_UINT:
+	case FIELD_HEX:
+	case FIELD_NAME:
+	case FIELD_FLAGS:
+		return size == 1 || size == 2 || size == 4 || size == 8;
+	case FIELD_INT:
+		return size == 4 || size == 8;
+	case FIELD_ERRNO:
+		return size == 4;
+	case FIELD_BOOL:
+		return size == 1;
+	case FIELD_NS:
+	case FIELD_TIME:
+	case FIELD_SYMBOL:
+		return size == 8;
+	case FIELD_ADDR:
+		return size == 16;
+	case FIELD_TUPLE:
+		return size == sizeof(struct rec_tuple);
+	default:
+		return true;
+	}
+}
+
+static void table_types(const struct field *f)
+{
+	for (; f->type != FIELD_END; f++) {
+		assert_true(width_is(f->type, f->size));
+		assert_true(f->type != FIELD_NAME || f->u.name);
+		assert_true(f->type != FIELD_FLAGS || f->u.flags);
+		if (f->type == FIELD_GROUP || f->type == FIELD_TUPLE)
+			table_types(f->u.group);
+		if (f->type == FIELD_LLADDR || f->type == FIELD_SYMBOLS || f->type == FIELD_ADDRESSES)
+			assert_true(width_is(FIELD_UINT, f->u.count.size));
+	}
+}
+
+static void tables_have_types_that_fit(void **state)
+{
+	(void)state;
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++)
+		table_types(record_fields(kind));
+}
+
+static void fields_read_numbers_of_any_size(void **state)
+{
+	struct numbers {
+		uint8_t a;
+		uint16_t b;
+		uint32_t c;
+		uint64_t d;
+		int32_t e;
+		int64_t f;
+	} n = {0xff, 0xfffe, 0xfffffffd, UINT64_MAX - 3, -5, -6};
+	const struct field fields[] = {
+		FIELD(UINT, struct numbers, a, "a", NULL), FIELD(UINT, struct numbers, b, "b", NULL),
+		FIELD(UINT, struct numbers, c, "c", NULL), FIELD(UINT, struct numbers, d, "d", NULL),
+		FIELD(INT, struct numbers, e, "e", NULL),  FIELD(INT, struct numbers, f, "f", NULL),
+	};
+	const uint64_t want[] = {0xff, 0xfffe, 0xfffffffd, UINT64_MAX - 3, (uint64_t)-5, (uint64_t)-6};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		assert_true(field_uint(&fields[i], &n) == want[i]);
+}
+
+/* ---- names ---- */
+
+static void names_of_the_field(void **state)
+{
+	(void)state;
+	assert_string_equal(tcp_state_name(1), "ESTABLISHED");
+	assert_string_equal(tcp_state_name(12), "NEW_SYN_RECV");
+	assert_string_equal(ct_tcp_state_name(9), "SYN_SENT2");
+	assert_string_equal(ctinfo_name(CTINFO_NONE), "none");
+	assert_string_equal(ctinfo_name(0), "ESTABLISHED");
+	assert_string_equal(ctinfo_name(CTINFO_UNTRACKED), "UNTRACKED");
+	assert_string_equal(proto_name(IPPROTO_TCP), "tcp");
+	assert_string_equal(proto_name(IPPROTO_ICMPV6), "icmpv6");
+	assert_string_equal(errno_name(ECONNREFUSED), "ECONNREFUSED");
+	assert_string_equal(errno_name(-EBUSY), "EBUSY");
+	assert_string_equal(route_type_name(6), "blackhole");
+	assert_string_equal(neigh_state_name(0x20), "FAILED");
+	assert_string_equal(question_name(Q_SOCKETS_BY_PORT), "sockets_by_port");
+	assert_string_equal(icmp_name(4, 3, 3), "port-unreachable");
+	assert_string_equal(icmp_name(6, 1, 0), "no-route");
+}
+
+static void names_of_every_question_and_match(void **state)
+{
+	(void)state;
+	for (unsigned bit = 0; bit < Q_COUNT; bit++)
+		assert_string_not_equal(question_name(1u << bit), name_unknown);
+	for (unsigned match = SOCK_MATCH_EXACT; match < SOCK_MATCH_COUNT; match++)
+		assert_string_not_equal(sock_match_name(match), name_unknown);
+}
+
+static void names_of_unknown_numbers(void **state)
+{
+	const unsigned strange[] = {200, 0xffff, UINT32_MAX};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(strange); i++) {
+		assert_string_equal(tcp_state_name(strange[i]), "unknown");
+		assert_string_equal(ct_tcp_state_name(strange[i]), "unknown");
+		assert_string_equal(ctinfo_name(strange[i]), "unknown");
+		assert_string_equal(proto_name(strange[i]), "unknown");
+		assert_string_equal(route_type_name(strange[i]), "unknown");
+		assert_string_equal(neigh_state_name(strange[i]), "unknown");
+		assert_string_equal(sock_match_name(strange[i]), "unknown");
+		assert_string_equal(question_name(strange[i]), "unknown");
+		assert_string_equal(icmp_name(4, strange[i], 0), "unknown");
+	}
+	assert_string_equal(errno_name(INT32_MIN), "unknown");
+	assert_string_equal(errno_name(0), "unknown");
+	assert_string_equal(icmp_name(4, 3, 255), "unreachable");
+	assert_string_equal(icmp_name(6, 1, 255), "unreachable");
+}
+
+static void flags_read_in_order_of_the_bits(void **state)
+{
+	_cleanup_strbuf_ struct strbuf b = {0};
+	(void)state;
+
+	tcp_flags_text(0x12, &b);
+	assert_string_equal(b.s, "SYN,ACK");
+	strbuf_reset(&b);
+	tcp_flags_text(0, &b);
+	assert_string_equal(b.s, "none");
+	strbuf_reset(&b);
+	tcp_flags_text(0xff, &b);
+	assert_string_equal(b.s, "FIN,SYN,RST,PSH,ACK,URG,ECE,CWR");
+	strbuf_reset(&b);
+	flags_text(0x8000000a, ct_status_names, &b);
+	assert_string_equal(b.s, "SEEN_REPLY,CONFIRMED,0x80000000");
+}
+
+/* ---- addresses ---- */
+
+static void addresses_are_what_they_are(void **state)
+{
+	static const struct {
+		const char *text;
+		bool v4, any, loopback, multicast;
+	} cases[] = {
+		{"10.0.0.1", true, false, false, false},   {"0.0.0.0", true, true, false, false},
+		{"127.0.0.53", true, false, true, false},  {"224.0.0.1", true, false, false, true},
+		{"240.0.0.1", true, false, false, false},  {"::", false, true, false, false},
+		{"::1", false, false, true, false},	   {"ff02::1", false, false, false, true},
+		{"fd00::1", false, false, false, false},   {"::2", false, false, false, false},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_strbuf_ struct strbuf b = {0};
+		uint8_t addr[16];
+
+		addr_parse(cases[i].text, addr);
+		assert_int_equal(addr_is_v4(addr), cases[i].v4);
+		assert_int_equal(addr_is_any(addr), cases[i].any);
+		assert_int_equal(addr_is_loopback(addr), cases[i].loopback);
+		assert_int_equal(addr_is_multicast(addr), cases[i].multicast);
+		addr_text(addr, &b);
+		assert_string_equal(b.s, cases[i].text);
+	}
+}
+
+static void endpoints_and_tuples_read_as_usual(void **state)
+{
+	struct rec_tuple four = tuple_parse(IPPROTO_TCP, "10.0.0.1", 1, "10.0.0.2", 2);
+	struct rec_tuple six = tuple_parse(IPPROTO_TCP, "fd00::1", 80, "fd00::2", 0);
+	_cleanup_strbuf_ struct strbuf b = {0};
+	(void)state;
+
+	tuple_text(&four, &b);
+	assert_string_equal(b.s, "10.0.0.1:1 -> 10.0.0.2:2");
+	strbuf_reset(&b);
+	tuple_text(&six, &b);
+	assert_string_equal(b.s, "[fd00::1]:80 -> fd00::2");
+}
+
+static void tuples_compare_reverse_and_order(void **state)
+{
+	struct rec_tuple t = tuple_parse(IPPROTO_TCP, "10.0.0.2", 39700, "10.0.0.1", 443);
+	struct rec_tuple back = tuple_reverse(&t), again = tuple_reverse(&back);
+	struct rec_tuple a = tuple_canonical(&t), b = tuple_canonical(&back), udp = t;
+	(void)state;
+
+	assert_true(tuple_equal(&t, &again));
+	assert_false(tuple_equal(&t, &back));
+	assert_int_equal(back.sport, 443);
+	assert_true(tuple_equal(&a, &b));
+	assert_true(tuple_equal(&a, &back)); /* 10.0.0.1 is the lower one */
+	udp.proto = IPPROTO_UDP;
+	assert_false(tuple_equal(&t, &udp));
+	/* Same address: the port decides. */
+	t = tuple_parse(IPPROTO_TCP, "127.0.0.1", 9, "127.0.0.1", 8);
+	back = tuple_reverse(&t);
+	a = tuple_canonical(&t);
+	assert_true(tuple_equal(&a, &back));
+}
+
+static void tuples_are_whole_with_both_ends(void **state)
+{
+	struct rec_tuple t = tuple_parse(IPPROTO_TCP, "10.0.0.2", 39700, "10.0.0.1", 443), none = {0};
+	(void)state;
+
+	assert_true(tuple_is_whole(&t));
+	assert_false(tuple_is_whole(&none));
+	t.dport = 0;
+	assert_false(tuple_is_whole(&t));
+	t.proto = IPPROTO_ICMP;
+	assert_true(tuple_is_whole(&t));
+	addr_parse("0.0.0.0", t.src);
+	assert_false(tuple_is_whole(&t));
+}
+
+/* ---- community id ---- */
+
+static void sha1_of_known_messages(void **state)
+{
+	static const struct {
+		const char *message;
+		const char *digest;
+	} cases[] = {
+		/* RFC 3174 section 7.3, and the empty message */
+		{"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+		{"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+		{"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+		 "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+		{"0123456701234567012345670123456701234567012345670123456701234567",
+		 "e0c094e867ef46c350ef54a7f59dd60bed92ae83"},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t digest[SHA1_SIZE];
+		char hex[2 * SHA1_SIZE + 1];
+
+		sha1(cases[i].message, strlen(cases[i].message), digest);
+		for (size_t j = 0; j < SHA1_SIZE; j++)
+			snprintf(hex + 2 * j, 3, "%02x", digest[j]);
+		assert_string_equal(hex, cases[i].digest);
+	}
+}
+
+/* The vectors of the specification's baseline. */
+static void community_id_matches_the_specification(void **state)
+{
+	static const struct {
+		uint8_t proto;
+		const char *src;
+		uint16_t sport;
+		const char *dst;
+		uint16_t dport;
+		const char *id;
+	} cases[] = {
+		{6, "128.232.110.120", 34855, "66.35.250.204", 80, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{6, "66.35.250.204", 80, "128.232.110.120", 34855, "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{17, "192.168.1.52", 54585, "8.8.8.8", 53, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
+		{17, "8.8.8.8", 53, "192.168.1.52", 54585, "1:d/FP5EW3wiY1vCndhwleRRKHowQ="},
+		{6, "2001:470:e5bf:dead:4957:2174:e82c:4887", 63943, "2607:f8b0:400c:c03::1a", 25,
+		 "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4="},
+		{6, "2607:f8b0:400c:c03::1a", 25, "2001:470:e5bf:dead:4957:2174:e82c:4887", 63943,
+		 "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4="},
+		{132, "192.168.170.8", 7, "192.168.170.56", 7, "1:MP2EtRCAUIZvTw6MxJHLV7N7JDs="},
+		{46, "10.1.12.1", 0, "10.1.12.2", 0, "1:KHlLkgoJW7ifUTyTSgyVfkFHzKw="},
+		{46, "10.1.12.2", 0, "10.1.12.1", 0, "1:KHlLkgoJW7ifUTyTSgyVfkFHzKw="},
+		/* ICMP: type and code in place of the ports */
+		{1, "192.168.0.89", 8, "192.168.0.1", 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+		{1, "192.168.0.1", 0, "192.168.0.89", 0, "1:X0snYXpgwiv9TZtqg64sgzUn6Dk="},
+		{1, "10.0.0.1", 11, "10.0.0.2", 0, "1:YHxtAirCG//0OzkcVAukqKQN9xM="},
+		{58, "fe80::200:86ff:fe05:80da", 135, "fe80::260:97ff:fe07:69ea", 0,
+		 "1:dGHyGvjMfljg6Bppwm3bg0LO8TY="},
+		{58, "fe80::260:97ff:fe07:69ea", 136, "fe80::200:86ff:fe05:80da", 0,
+		 "1:dGHyGvjMfljg6Bppwm3bg0LO8TY="},
+		{58, "3ffe:507:0:1:200:86ff:fe05:80da", 128, "3ffe:501:0:1001::2", 0,
+		 "1:+TW+HtLHvV1xnGhV1lv7XoJrqQg="},
+		{58, "fe80::200:86ff:fe05:80da", 133, "ff02::2", 0, "1:hO+sN4H+MG5MY/8hIrXPqc4ZQz0="},
+		{58, "fe80::260:97ff:fe07:69ea", 134, "ff02::1", 0, "1:pkvHqCL88/tg1k4cPigmZXUtL00="},
+		{58, "3ffe:501:1800:2345::2", 3, "3ffe:507:0:1:200:86ff:fe05:80da", 0,
+		 "1:2ObVBgIn28oZvibYZhZMBgh7WdQ="},
+		{58, "3ffe:501:410:0:2c0:dfff:fe47:33e", 1, "3ffe:507:0:1:200:86ff:fe05:80da", 4,
+		 "1:hLZd0XGWojozrvxqE0dWB1iM6R0="},
+	};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rec_tuple t =
+			tuple_parse(cases[i].proto, cases[i].src, cases[i].sport, cases[i].dst, cases[i].dport);
+		_cleanup_strbuf_ struct strbuf b = {0};
+
+		community_id(&t, &b);
+		assert_string_equal(b.s, cases[i].id);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(kinds_have_name_words_and_size),
+		cmocka_unit_test(unknown_kinds_have_nothing),
+		cmocka_unit_test(validate_accepts_each_kind),
+		cmocka_unit_test(validate_reports_every_truncation),
+		cmocka_unit_test(validate_takes_records_anywhere),
+		cmocka_unit_test(validate_reports_damaged_headers),
+		cmocka_unit_test(validate_checks_the_counts_of_each_event),
+		cmocka_unit_test(validate_checks_the_hardware_address),
+		cmocka_unit_test(validate_checks_that_strings_end),
+		cmocka_unit_test(tables_cover_their_structs),
+		cmocka_unit_test(tables_have_no_name_twice),
+		cmocka_unit_test(tables_have_types_that_fit),
+		cmocka_unit_test(fields_read_numbers_of_any_size),
+		cmocka_unit_test(names_of_the_field),
+		cmocka_unit_test(names_of_every_question_and_match),
+		cmocka_unit_test(names_of_unknown_numbers),
+		cmocka_unit_test(flags_read_in_order_of_the_bits),
+		cmocka_unit_test(addresses_are_what_they_are),
+		cmocka_unit_test(endpoints_and_tuples_read_as_usual),
+		cmocka_unit_test(tuples_compare_reverse_and_order),
+		cmocka_unit_test(tuples_are_whole_with_both_ends),
+		cmocka_unit_test(sha1_of_known_messages),
+		cmocka_unit_test(community_id_matches_the_specification),
+	};
+
+	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
+}
