@@ -20,6 +20,8 @@ static void need(const struct rec_event *e, uint32_t kind, const char *name, que
 {
 	struct question q = {.kind = kind, .netns = e->hdr.netns, .ifindex = e->ifindex, .tuple = e->pkt.tuple, .inode = e->sock.inode};
 
+	if (kind == Q_OWNER)
+		q.tuple = e->sock.tuple;
 	if (name)
 		snprintf(q.name, sizeof(q.name), name, e->ifname); /* the format is a cause's own constant */
 	if (name && strstr(name, "%s") && !e->ifname[0])

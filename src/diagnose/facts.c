@@ -38,7 +38,7 @@ const struct rec_ct *fact_ct(const struct judge *j, const struct rec_tuple *tupl
 		if (ct->hdr.netns != netns)
 			continue;
 		if (!ct->found) {
-			if (!best && tuple_equal(&ct->orig, tuple))
+			if (!best)
 				best = ct;
 		} else if (same_connection(&ct->orig, tuple) || same_connection(&ct->reply, tuple)) {
 			best = ct;
@@ -121,6 +121,28 @@ bool packet_is_syn(const struct rec_packet *p)
 	return p->tuple.proto == IPPROTO_TCP && (p->tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) == TCPHDR_SYN;
 }
 
+bool fact_was_connecting(const struct judge *j)
+{
+	timeline_each_event(j->tl, e)
+	{
+		if (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT && e->sock.addr == j->ev->sock.addr)
+			return true;
+	}
+	return j->ev->sock.state == TCP_SYN_SENT;
+}
+
+const struct rec_event *fact_loss(const struct judge *j)
+{
+	timeline_each_event(j->tl, e)
+	{
+		if (e->hdr.kind == REC_DROP && !(e->pkt.tcp_flags & TCPHDR_RST) &&
+		    (track_weight(e, j->world) != WEIGHT_NONE || strncmp(e->reason_name, "QDISC_", 6) == 0 ||
+		     strncmp(e->reason_name, "NEIGH_", 6) == 0 || strcmp(e->reason_name, "PKT_TOO_BIG") == 0))
+			return e;
+	}
+	return NULL;
+}
+
 bool reset_without_socket(const struct judge *j)
 {
 	const struct rec_event *e = j->ev;
@@ -148,10 +170,10 @@ static void hit_socket(struct judge *j, const struct rec_sock_info *s)
 	snprintf(start, sizeof(start), "%s (%s)", say_owner(j, s), say_netns(j, s->hdr.netns));
 	if (hit_told(j, start))
 		return;
-	if (s->state)
-		verdict_hit(j->v, "%s: %s, %s", start, say_tuple(&s->tuple), tcp_state_name(s->state));
-	else
+	if (s->match == SOCK_MATCH_OWNER)
 		verdict_hit(j->v, "%s: %s", start, say_tuple(&s->tuple));
+	else
+		verdict_hit(j->v, "%s: %s, %s", start, say_tuple(&s->tuple), tcp_state_name(s->state));
 }
 
 static void hit_task(struct judge *j, const struct rec_event *e)

@@ -70,6 +70,11 @@ void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out);
 /* The first event of a kind in the timeline, NULL if none. */
 const struct rec_event *fact_event(const struct judge *j, enum rec_kind kind);
 
+/* Was the socket of ev still connecting when it failed? (An error is reported when its state is CLOSE already.) */
+bool fact_was_connecting(const struct judge *j);
+/* A packet of this connection that was dropped on this host for a reason that can stop it; NULL: none was seen. */
+const struct rec_event *fact_loss(const struct judge *j);
+
 /* The answer to "which conntrack entry holds this tuple in this namespace?"; NULL: not answered. */
 const struct rec_ct *fact_ct(const struct judge *j, const struct rec_tuple *tuple, uint32_t netns);
 /* Is the entry's other direction not simply the reverse: is it translated? */

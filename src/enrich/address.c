@@ -7,7 +7,9 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
-/* On a point-to-point link IFA_ADDRESS is the peer's, so IFA_LOCAL, where there is one, goes first. */
+/*
+ * On a point-to-point link IFA_ADDRESS is the peer's, so IFA_LOCAL, where there is one, goes first.
+ */
 static int address_parse(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
@@ -17,9 +19,11 @@ static int address_parse(const struct nlmsghdr *nlh, void *arg)
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa))
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
-		if (mnl_attr_get_type(attr) == IFA_LOCAL || (!own && mnl_attr_get_type(attr) == IFA_ADDRESS))
+	mnl_attr_for_each(attr, nlh, sizeof(*ifa)) {
+		if (mnl_attr_get_type(attr) == IFA_LOCAL ||
+		    (!own && mnl_attr_get_type(attr) == IFA_ADDRESS))
 			own = attr;
+	}
 	v4 = ifa->ifa_family == AF_INET;
 	if (!own || mnl_attr_get_payload_len(own) < (v4 ? 4 : 16))
 		return MNL_CB_OK;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Conntrack entries through ctnetlink. A GET with a packet's tuple as original direction finds the entry by either
- * direction, as both are in one hash table (net/netfilter/nf_conntrack_core.c, nf_conntrack_find_get).
+ * Conntrack entries through ctnetlink. A GET with a packet's tuple as original direction finds the
+ * entry by either direction, as both are in one hash table (net/netfilter/nf_conntrack_core.c,
+ * nf_conntrack_find_get).
  */
 #include "enrich/conntrack.h"
 
@@ -21,11 +22,11 @@ struct direction {
 };
 
 static const struct direction original = {
-	ATTR_ORIG_L3PROTO, ATTR_ORIG_L4PROTO, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV4_DST,
+	ATTR_ORIG_L3PROTO,  ATTR_ORIG_L4PROTO,	ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV4_DST,
 	ATTR_ORIG_IPV6_SRC, ATTR_ORIG_IPV6_DST, ATTR_ORIG_PORT_SRC, ATTR_ORIG_PORT_DST,
 };
 static const struct direction reply = {
-	ATTR_REPL_L3PROTO, ATTR_REPL_L4PROTO, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV4_DST,
+	ATTR_REPL_L3PROTO,  ATTR_REPL_L4PROTO,	ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV4_DST,
 	ATTR_REPL_IPV6_SRC, ATTR_REPL_IPV6_DST, ATTR_REPL_PORT_SRC, ATTR_REPL_PORT_DST,
 };
 
@@ -37,7 +38,8 @@ static void nfct_free(struct nf_conntrack **ct)
 
 #define _cleanup_nfct_ _cleanup_(nfct_free)
 
-static void tuple_read(const struct nf_conntrack *ct, const struct direction *d, struct rec_tuple *ret)
+static void tuple_read(const struct nf_conntrack *ct, const struct direction *d,
+		       struct rec_tuple *ret)
 {
 	bool v4 = nfct_get_attr_u8(ct, d->l3) == AF_INET;
 	const void *src = nfct_get_attr(ct, v4 ? d->src4 : d->src6);
@@ -69,7 +71,8 @@ static void entry_read(const struct nf_conntrack *ct, struct rec_ct *ret)
 
 static struct nlmsghdr *request_start(void *buf, size_t size, uint8_t family, uint16_t flags)
 {
-	struct nlmsghdr *nlh = nl_request(buf, size, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, flags);
+	struct nlmsghdr *nlh =
+		nl_request(buf, size, NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, flags);
 	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 
 	nfg->nfgen_family = family;
@@ -103,8 +106,9 @@ static int entry_parse(const struct nlmsghdr *nlh, void *arg)
 }
 
 /*
- * A request to a kernel without conntrack would make it load the module. Only the own namespace surely has the sysctl:
- * older kernels hide it in those of unprivileged users (nf_conntrack_standalone_init_sysctl).
+ * A request to a kernel without conntrack would make it load the module. Only the own namespace
+ * surely has the sysctl: older kernels hide it in those of unprivileged users
+ * (nf_conntrack_standalone_init_sysctl).
  */
 static bool conntrack_is_loaded(void)
 {
@@ -115,7 +119,8 @@ static bool conntrack_is_loaded(void)
 static int entry_find(const struct rec_tuple *t, struct rec_ct *ret)
 {
 	char buf[1024] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = request_start(buf, sizeof(buf), addr_is_v4(t->src) ? AF_INET : AF_INET6, 0);
+	struct nlmsghdr *nlh =
+		request_start(buf, sizeof(buf), addr_is_v4(t->src) ? AF_INET : AF_INET6, 0);
 	_cleanup_nl_ struct nl nl;
 	int err = nl_open(&nl, NETLINK_NETFILTER);
 
@@ -128,8 +133,8 @@ static int entry_find(const struct rec_tuple *t, struct rec_ct *ret)
 
 static bool proto_has_ports(uint8_t proto)
 {
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE || proto == IPPROTO_SCTP ||
-	       proto == IPPROTO_DCCP;
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE ||
+	       proto == IPPROTO_SCTP || proto == IPPROTO_DCCP;
 }
 
 int conntrack_answer(struct lookup *l)
@@ -138,7 +143,8 @@ int conntrack_answer(struct lookup *l)
 	struct rec_ct rec = {0};
 	int err;
 
-	if (!proto_has_ports(q->tuple.proto) || addr_is_v4(q->tuple.src) != addr_is_v4(q->tuple.dst))
+	if (!proto_has_ports(q->tuple.proto) ||
+	    addr_is_v4(q->tuple.src) != addr_is_v4(q->tuple.dst))
 		return -EPROTONOSUPPORT;
 	if (!conntrack_is_loaded())
 		return -EOPNOTSUPP;

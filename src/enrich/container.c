@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * There is no kernel notion of a container: its runtime's habit of naming cgroups is all there is to go by. The last
- * container on the path is the innermost one, which is the one meant.
+ * There is no kernel notion of a container: its runtime's habit of naming cgroups is all there is
+ * to go by. The last container on the path is the innermost one, which is the one meant.
  */
 #include "enrich/container.h"
 
-#define ID_LEN 64	/* hex digits of a container id */
-#define ID_SHOWN 12	/* as docker ps and crictl ps show them */
-#define UID_MAX 36	/* of a Kubernetes pod */
+#define ID_LEN 64   /* hex digits of a container id */
+#define ID_SHOWN 12 /* as docker ps and crictl ps show them */
+#define UID_MAX 36  /* of a Kubernetes pod */
 
-/* "PREFIX<64 hex digits>", as a scope of systemd or (with the cgroupfs driver) a plain directory. */
+/*
+ * "PREFIX<64 hex digits>", as a scope of systemd or (with the cgroupfs driver) a plain directory.
+ */
 static const struct {
 	const char *prefix, *runtime;
 } id_prefixes[] = {
-	{"docker-", "docker"},
-	{"cri-containerd-", "containerd"},
-	{"nerdctl-", "containerd"},
-	{"crio-", "cri-o"},
-	{"libpod-payload-", "podman"},
-	{"libpod-", "podman"},
+	{"docker-", "docker"},	 {"cri-containerd-", "containerd"}, {"nerdctl-", "containerd"},
+	{"crio-", "cri-o"},	 {"libpod-payload-", "podman"},	    {"libpod-", "podman"},
 	{"buildah-", "buildah"},
 };
 
@@ -26,11 +24,14 @@ static const struct {
 static const struct {
 	const char *parent, *runtime;
 } id_parents[] = {
-	{"docker", "docker"},	     {"buildkit", "buildkit"}, {"ecs", "ecs"},
+	{"docker", "docker"},	     {"buildkit", "buildkit"},	{"ecs", "ecs"},
 	{"libpod_parent", "podman"}, {"default", "containerd"}, {"k8s.io", "containerd"},
 };
 
-/* "PREFIX<name>", one path component. The monitor's and conmon's cgroups are the host's part of a container. */
+/*
+ * "PREFIX<name>", one path component. The monitor's and conmon's cgroups are the host's part of a
+ * container.
+ */
 static const struct {
 	const char *prefix, *runtime;
 } name_prefixes[] = {
@@ -83,7 +84,10 @@ static bool span_is_id(struct span s)
 	return s.len == ID_LEN && strspn(s.s, "0123456789abcdef") >= ID_LEN;
 }
 
-/* "kubepods-burstable-pod<uid>.slice", "pod<uid>": the uid with dashes, underscores, or (static pods) neither. */
+/*
+ * "kubepods-burstable-pod<uid>.slice", "pod<uid>": the uid with dashes, underscores, or (static
+ * pods) neither.
+ */
 static bool pod_parse(struct span s, struct span *ret)
 {
 	const char *pod = memmem(s.s, s.len, "pod", 3);
@@ -144,8 +148,8 @@ static bool name_parse(struct span s, struct span parent, struct found *f)
 }
 
 /*
- * One path. Its components end at '/', and at ':' too: containerd with a systemd path but the cgroupfs driver makes
- * "kubepods-pod<uid>.slice:cri-containerd:<id>".
+ * One path. Its components end at '/', and at ':' too: containerd with a systemd path but the
+ * cgroupfs driver makes "kubepods-pod<uid>.slice:cri-containerd:<id>".
  */
 static void path_parse(const char *path, const char *end, struct found *f)
 {
@@ -173,8 +177,8 @@ static void found_print(const struct found *f, char *ret, size_t size)
 		snprintf(ret, size, "%s %.*s", f->runtime, id_len, f->id.s);
 		return;
 	}
-	snprintf(ret, size, "kubernetes pod %.*s%s%.*s", (int)f->pod.len, f->pod.s, hex ? " container " : "",
-		 hex ? id_len : 0, hex ? f->id.s : "");
+	snprintf(ret, size, "kubernetes pod %.*s%s%.*s", (int)f->pod.len, f->pod.s,
+		 hex ? " container " : "", hex ? id_len : 0, hex ? f->id.s : "");
 	/* systemd has no '-' in slice names but as a separator, so the kubelet writes '_'. */
 	for (char *p = ret; *p; p++)
 		if (*p == '_')
@@ -185,7 +189,10 @@ bool container_parse(const char *cgroup, char *ret, size_t size)
 {
 	if (size)
 		ret[0] = '\0';
-	/* "hierarchy:controllers:path"; cgroup v1 has a line per hierarchy, most often all with the same path. */
+	/*
+	 * "hierarchy:controllers:path"; cgroup v1 has a line per hierarchy, most often all with the
+	 * same path.
+	 */
 	for (const char *line = cgroup; *line;) {
 		const char *end = strchrnul(line, '\n');
 		const char *path = memchr(line, '/', (size_t)(end - line));

@@ -102,7 +102,8 @@ struct reading {
 	struct counter_base *base; /* to fill, or NULL */
 };
 
-static void counter_note(void *arg, const char *prefix, size_t prefix_len, const char *name, size_t len, uint64_t value)
+static void counter_note(void *arg, const char *prefix, size_t prefix_len, const char *name,
+			 size_t len, uint64_t value)
 {
 	struct reading *r = arg;
 	uint64_t key = counter_key(prefix, prefix_len, name, len);
@@ -139,6 +140,10 @@ static int namespace_read(struct netns_map *m, uint32_t inum, struct reading *r)
 	if (r->base)
 		r->base->mono_ns = now_mono();
 	err = counters_read(counter_note, r);
+	if (err && r->base) {
+		counter_base_free(r->base);
+		ns->base = r->base = NULL;
+	}
 	netns_leave(m);
 	return err;
 }

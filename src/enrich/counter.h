@@ -8,16 +8,19 @@
 struct counter_base;
 struct netns_map;
 
-/* Takes the base line of one known namespace that has none yet. False if there was none left to do. */
+/*
+ * Takes the base line of one known namespace that has none yet. False if there was none left to do.
+ */
 bool counter_base_step(struct netns_map *m);
 void counter_base_free(struct counter_base *base);
 
 /*
- * Calls fn with each counter in the text of a /proc/net file: netstat and snmp have lines of names followed by lines
- * of values ("TcpExt: A B" gives TcpExtA and TcpExtB), snmp6 a name and a value per line. The name is key + name, not
- * terminated.
+ * Calls fn with each counter in the text of a /proc/net file: netstat and snmp have lines of names
+ * followed by lines of values ("TcpExt: A B" gives TcpExtA and TcpExtB), snmp6 a name and a value
+ * per line. The name is key + name, not terminated.
  */
-typedef void (*counter_fn)(void *arg, const char *key, size_t key_len, const char *name, size_t len, uint64_t value);
+typedef void (*counter_fn)(void *arg, const char *key, size_t key_len, const char *name, size_t len,
+			   uint64_t value);
 void counter_parse(const char *text, counter_fn fn, void *arg);
 
 #endif

@@ -13,8 +13,9 @@
 #define JMP_LEN sizeof(struct inet_diag_bc_op)
 
 /*
- * `fail` is where to go on from if the comparison is false, in bytes from the filter's start. A socket passes that gets
- * exactly to the end; four bytes further means that it doesn't (net/ipv4/inet_diag.c, inet_diag_bc_run).
+ * `fail` is where to go on from if the comparison is false, in bytes from the filter's start. A
+ * socket passes that gets exactly to the end; four bytes further means that it doesn't
+ * (net/ipv4/inet_diag.c, inet_diag_bc_run).
  */
 static void filter_cmp(struct diag_filter *f, uint8_t code, uint16_t port, size_t fail)
 {
@@ -40,7 +41,8 @@ void diag_filter_pair(struct diag_filter *f, uint16_t a, uint16_t b)
 	*f = (struct diag_filter){0};
 	filter_cmp(f, INET_DIAG_BC_S_EQ, a, second);
 	filter_cmp(f, INET_DIAG_BC_D_EQ, b, second);
-	f->ops[f->n++] = (struct inet_diag_bc_op){INET_DIAG_BC_JMP, JMP_LEN, (uint16_t)(end - 2 * CMP_LEN)};
+	f->ops[f->n++] =
+		(struct inet_diag_bc_op){INET_DIAG_BC_JMP, JMP_LEN, (uint16_t)(end - 2 * CMP_LEN)};
 	filter_cmp(f, INET_DIAG_BC_S_EQ, b, end + 4);
 	filter_cmp(f, INET_DIAG_BC_D_EQ, a, end + 4);
 }
@@ -101,7 +103,8 @@ static int sock_parse(const struct nlmsghdr *nlh, void *arg)
 
 #define REQUEST_SIZE 256
 
-static struct inet_diag_req_v2 *request_start(char buf[REQUEST_SIZE], uint8_t family, uint8_t proto, uint16_t flags)
+static struct inet_diag_req_v2 *request_start(char buf[REQUEST_SIZE], uint8_t family, uint8_t proto,
+					      uint16_t flags)
 {
 	struct nlmsghdr *nlh = nl_request(buf, REQUEST_SIZE, SOCK_DIAG_BY_FAMILY, flags);
 	struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
@@ -113,9 +116,9 @@ static struct inet_diag_req_v2 *request_start(char buf[REQUEST_SIZE], uint8_t fa
 }
 
 /*
- * An AF_INET request finds AF_INET6 sockets that talk IPv4 too: inet_lookup compares addresses, not families
- * (net/ipv4/inet_diag.c, inet_diag_find_one_icsk). For UDP the kernel takes source and destination the other way round
- * (net/ipv4/udp_diag.c, udp_dump_one).
+ * An AF_INET request finds AF_INET6 sockets that talk IPv4 too: inet_lookup compares addresses, not
+ * families (net/ipv4/inet_diag.c, inet_diag_find_one_icsk). For UDP the kernel takes source and
+ * destination the other way round (net/ipv4/udp_diag.c, udp_dump_one).
  */
 int diag_find(struct nl *nl, const struct rec_tuple *local, uint32_t ifindex, diag_fn fn, void *arg)
 {
@@ -135,8 +138,8 @@ int diag_find(struct nl *nl, const struct rec_tuple *local, uint32_t ifindex, di
 	return nl_ask(nl, (struct nlmsghdr *)buf, sock_parse, &sink);
 }
 
-int diag_dump(struct nl *nl, uint8_t proto, uint8_t family, uint32_t states, const struct diag_filter *filter,
-	      diag_fn fn, void *arg)
+int diag_dump(struct nl *nl, uint8_t proto, uint8_t family, uint32_t states,
+	      const struct diag_filter *filter, diag_fn fn, void *arg)
 {
 	char buf[REQUEST_SIZE] __attribute__((aligned(8)));
 	struct inet_diag_req_v2 *req = request_start(buf, family, proto, NLM_F_DUMP);
@@ -144,7 +147,7 @@ int diag_dump(struct nl *nl, uint8_t proto, uint8_t family, uint32_t states, con
 
 	req->idiag_states = states;
 	if (filter)
-		mnl_attr_put((struct nlmsghdr *)buf, INET_DIAG_REQ_BYTECODE, filter->n * sizeof(filter->ops[0]),
-			     filter->ops);
+		mnl_attr_put((struct nlmsghdr *)buf, INET_DIAG_REQ_BYTECODE,
+			     filter->n * sizeof(filter->ops[0]), filter->ops);
 	return nl_ask(nl, (struct nlmsghdr *)buf, sock_parse, &sink);
 }

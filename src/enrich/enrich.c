@@ -18,8 +18,10 @@
 
 /* The question's id is at the same place in every record of an answer. */
 #define QUESTION_AT sizeof(struct rec_hdr)
-#define ASSERT_QUESTION_AT(type)                                                                   \
-	_Static_assert(offsetof(struct type, question) == QUESTION_AT && sizeof(struct type) % 8 == 0, #type)
+#define ASSERT_QUESTION_AT(type)                                         \
+	_Static_assert(offsetof(struct type, question) == QUESTION_AT && \
+			       sizeof(struct type) % 8 == 0,             \
+		       #type)
 ASSERT_QUESTION_AT(rec_sock_info);
 ASSERT_QUESTION_AT(rec_ct);
 ASSERT_QUESTION_AT(rec_netns);
@@ -49,7 +51,8 @@ static const struct {
 };
 
 /* Nanoseconds per question on average; a second's worth may come at once. */
-static const uint64_t price_ns[PRICE_COUNT] = {[CHEAP] = NSEC_PER_SEC / 5000, [EXPENSIVE] = NSEC_PER_SEC / 500};
+static const uint64_t price_ns[PRICE_COUNT] = {
+	[CHEAP] = NSEC_PER_SEC / 5000, [EXPENSIVE] = NSEC_PER_SEC / 500};
 
 struct cached {
 	struct question q;
@@ -116,7 +119,8 @@ static void answer_add(struct lookup *l, int err)
 {
 	const struct question *q = l->q;
 	uint64_t now = now_mono();
-	uint64_t late_us = q->event_ns && now > q->event_ns ? (now - q->event_ns) / NSEC_PER_USEC : 0;
+	uint64_t late_us =
+		q->event_ns && now > q->event_ns ? (now - q->event_ns) / NSEC_PER_USEC : 0;
 	struct rec_answer rec = {
 		.asked_ns = q->event_ns,
 		.what = q->kind,
@@ -142,8 +146,9 @@ static void out_publish(struct enrich *e, const struct strbuf *out)
 
 static bool question_same(const struct question *a, const struct question *b)
 {
-	return a->kind == b->kind && a->netns == b->netns && a->ifindex == b->ifindex && a->inode == b->inode &&
-	       tuple_equal(&a->tuple, &b->tuple) && a->tuple.proto == b->tuple.proto && !strcmp(a->name, b->name);
+	return a->kind == b->kind && a->netns == b->netns && a->ifindex == b->ifindex &&
+	       a->inode == b->inode && tuple_equal(&a->tuple, &b->tuple) &&
+	       a->tuple.proto == b->tuple.proto && !strcmp(a->name, b->name);
 }
 
 /* The records of c once more, as answer to l's question. */
@@ -162,7 +167,8 @@ static int question_answer(struct enrich *e)
 
 	for (size_t i = 0; i < CACHE_MAX; i++) {
 		c = &e->cache[i];
-		if (c->mono_ns && now_mono() - c->mono_ns < CACHE_NS && question_same(&c->q, l->q)) {
+		if (c->mono_ns && now_mono() - c->mono_ns < CACHE_NS &&
+		    question_same(&c->q, l->q)) {
 			cached_copy(c, l);
 			return c->err;
 		}
@@ -180,8 +186,8 @@ static int question_answer(struct enrich *e)
 }
 
 /*
- * The next question, in q; false at the end. While none waits, the counters' base lines of the namespaces are taken,
- * one after the other.
+ * The next question, in q; false at the end. While none waits, the counters' base lines of the
+ * namespaces are taken, one after the other.
  */
 static bool worker_next(struct enrich *e, struct question *q)
 {
@@ -224,6 +230,7 @@ static void *worker_main(void *arg)
 	e->l.q = &q;
 	while (worker_next(e, &q)) {
 		strbuf_reset(&e->l.out);
+		e->l.out.oom = false;
 		e->l.count = 0;
 		answer_add(&e->l, question_answer(e));
 		worker_done(e);
@@ -282,7 +289,10 @@ void enrich_close(struct enrich *e)
 	enrich_free(e);
 }
 
-/* A leaky bucket that holds a second's worth (GCRA: the time until which all questions so far are paid for). */
+/*
+ * A leaky bucket that holds a second's worth (GCRA: the time until which all questions so far are
+ * paid for).
+ */
 static bool rate_allows(uint64_t *paid_until, uint64_t cost_ns)
 {
 	uint64_t now = now_mono(), from = *paid_until > now ? *paid_until : now;
@@ -309,7 +319,8 @@ int enrich_ask(struct enrich *e, const struct question *q)
 	pthread_mutex_lock(&e->lock);
 	if (bit < 0)
 		err = -EINVAL;
-	else if (e->queued == QUEUE_MAX || !rate_allows(&e->paid_until[subjects[bit].price], price_ns[subjects[bit].price]))
+	else if (e->queued == QUEUE_MAX ||
+		 !rate_allows(&e->paid_until[subjects[bit].price], price_ns[subjects[bit].price]))
 		err = -EBUSY;
 	if (err) {
 		question_refuse(e, q, err);

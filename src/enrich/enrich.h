@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lookups. A worker thread answers questions so that the event loop never waits; each answer is one or more records,
- * closed by a rec_answer of the same question id and kind (its err says if the lookup could not be made).
+ * Lookups. A worker thread answers questions so that the event loop never waits; each answer is one
+ * or more records, closed by a rec_answer of the same question id and kind (its err says if the
+ * lookup could not be made).
  *
- * The worker moves itself, and no other thread, between network namespaces. It needs CAP_SYS_ADMIN for that,
- * CAP_SYS_PTRACE to see who holds a socket, CAP_NET_ADMIN for conntrack; what it lacks becomes an answer's err.
+ * The worker moves itself, and no other thread, between network namespaces. It needs CAP_SYS_ADMIN
+ * for that, CAP_SYS_PTRACE to see who holds a socket, CAP_NET_ADMIN for conntrack; what it lacks
+ * becomes an answer's err.
  */
 #ifndef TCPWHY_ENRICH_H
 #define TCPWHY_ENRICH_H
@@ -20,8 +22,8 @@ int enrich_open(struct enrich **ret);
 void enrich_close(struct enrich *e);
 
 /*
- * Queues one question (copied). 0; -EBUSY when the queue is full (1024) or the rate limit is used up: the caller counts
- * it and gets a rec_answer with err -EBUSY all the same.
+ * Queues one question (copied). 0; -EBUSY when the queue is full (1024) or the rate limit is used
+ * up: the caller counts it and gets a rec_answer with err -EBUSY all the same.
  */
 int enrich_ask(struct enrich *e, const struct question *q);
 
@@ -29,8 +31,8 @@ int enrich_ask(struct enrich *e, const struct question *q);
 int enrich_fd(const struct enrich *e);
 
 /*
- * Hands every waiting answer record to fn (valid during the call only), in order. Returns the number handed over.
- * Record headers are complete except seq.
+ * Hands every waiting answer record to fn (valid during the call only), in order. Returns the
+ * number handed over. Record headers are complete except seq.
  */
 int enrich_take(struct enrich *e, void (*fn)(void *arg, const struct rec_hdr *rec), void *arg);
 
@@ -38,25 +40,30 @@ int enrich_take(struct enrich *e, void (*fn)(void *arg, const struct rec_hdr *re
 size_t enrich_pending(struct enrich *e);
 
 /*
- * For start-up: these answer at once, in a thread of their own, while the caller waits; fn is called in that thread.
+ * For start-up: these answer at once, in a thread of their own, while the caller waits; fn is
+ * called in that thread.
  */
 
 /*
- * The namespace that a user means: a name of ip netns, "pid:N", a path, or an inode number. 0; -ENOENT if there is no
- * such one, -EINVAL if it isn't a network namespace, or another negative errno.
+ * The namespace that a user means: a name of ip netns, "pid:N", a path, or an inode number. 0;
+ * -ENOENT if there is no such one, -EINVAL if it isn't a network namespace, or another negative
+ * errno.
  */
 int enrich_netns_inum(const char *spec, uint32_t *ret);
 /* The calling thread's own. */
 int enrich_self_netns(uint32_t *ret);
 
 /*
- * Every conntrack entry with NAT, in every known namespace or (netns not 0) in that one. Takes some 3 us per entry, NAT
- * or not. Records have a netns but otherwise no header, no question. 0; -EOPNOTSUPP without conntrack in the kernel.
+ * Every conntrack entry with NAT, in every known namespace or (netns not 0) in that one. Takes some
+ * 3 us per entry, NAT or not. Records have a netns but otherwise no header, no question. 0;
+ * -EOPNOTSUPP without conntrack in the kernel.
  */
 typedef void (*enrich_ct_fn)(void *arg, const struct rec_ct *ct);
 int enrich_ct_dump(uint32_t netns, enrich_ct_fn fn, void *arg);
 
-/* Every TCP and UDP socket of a process, in its namespace. Records as above, owner filled, match 0. */
+/*
+ * Every TCP and UDP socket of a process, in its namespace. Records as above, owner filled, match 0.
+ */
 typedef void (*enrich_sock_fn)(void *arg, const struct rec_sock_info *sock);
 int enrich_pid_sockets(uint32_t pid, enrich_sock_fn fn, void *arg);
 

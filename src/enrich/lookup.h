@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside enrich: what the worker carries through one lookup, and the subjects' entry points, one per question kind.
- * An entry point appends the records it found and returns 0, or a negative errno when the lookup could not be made
- * (perhaps with the records that could be had). It leaves the thread in its own network namespace.
+ * Inside enrich: what the worker carries through one lookup, and the subjects' entry points, one
+ * per question kind. An entry point appends the records it found and returns 0, or a negative errno
+ * when the lookup could not be made (perhaps with the records that could be had). It leaves the
+ * thread in its own network namespace.
  */
 #ifndef TCPWHY_ENRICH_LOOKUP_H
 #define TCPWHY_ENRICH_LOOKUP_H
@@ -25,8 +26,9 @@ struct lookup {
 #define LOOKUP_RECORDS_MAX 128
 
 /*
- * Completes the header of rec (all but seq), sets the question's id in it, and appends it to l->out. netns: where it
- * was found. Every record of a lookup has its question's id right after the header.
+ * Completes the header of rec (all but seq), sets the question's id in it, and appends it to
+ * l->out. netns: where it was found. Every record of a lookup has its question's id right after the
+ * header.
  */
 void lookup_add(struct lookup *l, void *rec, enum rec_kind kind, uint32_t netns);
 

@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-/* The kernel fills at most 32 KiB at a time of a dump (net/netlink/af_netlink.c, netlink_recvmsg). */
+/*
+ * The kernel fills at most 32 KiB at a time of a dump (net/netlink/af_netlink.c, netlink_recvmsg).
+ */
 #define ANSWER_MAX 32768
 #define ANSWER_TIMEOUT_S 2
 
@@ -23,8 +25,12 @@ int nl_open(struct nl *nl, int protocol)
 		nl_close(nl);
 		return err;
 	}
-	/* The kernel answers during send(), so this only saves the worker from a kernel that doesn't. */
-	setsockopt(mnl_socket_get_fd(nl->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	/*
+	 * The kernel answers during send(), so this only saves the worker from a kernel that
+	 * doesn't.
+	 */
+	setsockopt(mnl_socket_get_fd(nl->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		   sizeof(timeout));
 	nl->portid = mnl_socket_get_portid(nl->socket);
 	return 0;
 }

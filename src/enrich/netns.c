@@ -10,7 +10,10 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-/* A scan may take this share of the time: the next comes after so many times what the last one took. */
+/*
+ * A scan may take this share of the time: the next comes after so many times what the last one
+ * took.
+ */
 #define SCAN_SHARE 20
 #define SCAN_MIN_NS (10 * NSEC_PER_MSEC)
 
@@ -127,7 +130,10 @@ uint32_t netns_of_pid(int proc_fd, const char *pid)
 	return sscanf(link, "net:[%u]", &inum) == 1 ? inum : 0;
 }
 
-/* /proc lists processes in ascending order (fs/proc/base.c, proc_pid_readdir), so the first is the lowest. */
+/*
+ * /proc lists processes in ascending order (fs/proc/base.c, proc_pid_readdir), so the first is the
+ * lowest.
+ */
 static void proc_scan(struct netns_map *m)
 {
 	DIR *d = opendir("/proc");
@@ -208,7 +214,10 @@ uint32_t netns_own(const struct netns_map *m)
 	return m->own;
 }
 
-/* The paths may meanwhile lead to another namespace, or nowhere. A file descriptor or -ESRCH, -EPERM…. */
+/*
+ * The paths may meanwhile lead to another namespace, or nowhere. A file descriptor or -ESRCH,
+ * -EPERM….
+ */
 static int netns_fd(const struct netns_map *m, const struct netns *ns)
 {
 	char proc[32];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel doesn't tell who holds a socket, so /proc/PID/fd of all processes has to be walked. Answers are kept with
- * the file descriptor: a single readlink tells whether they still hold.
+ * The kernel doesn't tell who holds a socket, so /proc/PID/fd of all processes has to be walked.
+ * Answers are kept with the file descriptor: a single readlink tells whether they still hold.
  */
 #include "enrich/process.h"
 
@@ -90,7 +90,8 @@ static uint32_t socket_inode(int dir_fd, const char *name)
 	return sscanf(link, "socket:[%u]", &inode) == 1 ? inode : 0;
 }
 
-bool process_sockets(int proc_fd, const char *pid, bool (*fn)(void *arg, uint32_t inode, uint32_t fd), void *arg)
+bool process_sockets(int proc_fd, const char *pid,
+		     bool (*fn)(void *arg, uint32_t inode, uint32_t fd), void *arg)
 {
 	struct dirent *entry;
 	bool stop = false;
@@ -109,7 +110,8 @@ bool process_sockets(int proc_fd, const char *pid, bool (*fn)(void *arg, uint32_
 		return false;
 	}
 	while (!stop && (entry = readdir(d))) {
-		uint32_t inode = entry->d_name[0] == '.' ? 0 : socket_inode(dirfd(d), entry->d_name);
+		uint32_t inode =
+			entry->d_name[0] == '.' ? 0 : socket_inode(dirfd(d), entry->d_name);
 		uint64_t n;
 
 		if (inode && !parse_u64(entry->d_name, 0, UINT32_MAX, &n))
@@ -142,8 +144,8 @@ static bool walk_wants(const struct walk *w, uint32_t netns)
 }
 
 /*
- * Most sockets are held by a process of their own namespace, so those are looked at first; the others (inetd-like
- * servers, sockets passed on) in a second walk.
+ * Most sockets are held by a process of their own namespace, so those are looked at first; the
+ * others (inetd-like servers, sockets passed on) in a second walk.
  */
 static void walk_proc(struct walk *w, bool at_home)
 {
@@ -256,7 +258,7 @@ void owners_fill(struct owner_cache *c, char *buf, size_t len)
 /* A socket's inode is known from an event: nothing else of it is asked. */
 int owner_answer(struct lookup *l)
 {
-	struct rec_sock_info rec = {.inode = l->q->inode, .match = SOCK_MATCH_OWNER};
+	struct rec_sock_info rec = {.inode = l->q->inode, .match = SOCK_MATCH_OWNER, .tuple = l->q->tuple};
 
 	lookup_add(l, &rec, REC_SOCK, l->q->netns);
 	owners_fill(l->owners, l->out.s, l->out.len);

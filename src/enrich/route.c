@@ -110,8 +110,8 @@ static int route_ask(struct nl *nl, const struct ask *ask, struct rec_route *ret
 }
 
 /*
- * Routes that say no come back as their error only (net/ipv4/fib_semantics.c, fib_props; net/ipv6/route.c,
- * ip6_rt_type_to_error). No route at all is ENETUNREACH: type RTN_UNSPEC.
+ * Routes that say no come back as their error only (net/ipv4/fib_semantics.c, fib_props;
+ * net/ipv6/route.c, ip6_rt_type_to_error). No route at all is ENETUNREACH: type RTN_UNSPEC.
  */
 static uint8_t failing_type(int err)
 {
@@ -144,15 +144,18 @@ static bool addr_is_local(struct nl *nl, const uint8_t addr[16])
 	struct rec_route r = {0};
 
 	memcpy(to.dst, addr, 16);
-	return !addr_is_any(addr) && !route_ask(nl, &(struct ask){.tuple = &to}, &r) && r.type == RTN_LOCAL;
+	return !addr_is_any(addr) && !route_ask(nl, &(struct ask){.tuple = &to}, &r) &&
+	       r.type == RTN_LOCAL;
 }
 
 /*
- * A foreign source makes it a packet that is forwarded. With the device it arrived by, the kernel can be asked just
- * that; where this device wasn't the one (it says "invalid cross-device link" or "invalid argument" then, from
- * __fib_validate_source), or isn't known, the route of a packet of our own is the best guess.
+ * A foreign source makes it a packet that is forwarded. With the device it arrived by, the kernel
+ * can be asked just that; where this device wasn't the one (it says "invalid cross-device link" or
+ * "invalid argument" then, from __fib_validate_source), or isn't known, the route of a packet of
+ * our own is the best guess.
  */
-static void route_find(struct nl *nl, const struct rec_tuple *t, uint32_t ifindex, struct rec_route *ret)
+static void route_find(struct nl *nl, const struct rec_tuple *t, uint32_t ifindex,
+		       struct rec_route *ret)
 {
 	struct ask ask = {.tuple = t, .with_src = addr_is_local(nl, t->src)};
 	int err;
@@ -161,7 +164,7 @@ static void route_find(struct nl *nl, const struct rec_tuple *t, uint32_t ifinde
 	if (!ask.with_src && ifindex && !addr_is_any(t->src)) {
 		ask = (struct ask){t, ifindex, true};
 		err = route_ask(nl, &ask, ret);
-		if (err != -EXDEV && err != -EINVAL) {
+		if (err != -EXDEV && err != -EINVAL && err != -ENODEV) {
 			ret->iif_lookup = 1;
 			route_complete(ret, err);
 			return;
@@ -230,7 +233,10 @@ static int route_lookup(struct lookup *l, const struct rec_tuple *t)
 	return err;
 }
 
-/* The route back is that of the tuple reversed: its record says so, as its tuple is always "to dst". */
+/*
+ * The route back is that of the tuple reversed: its record says so, as its tuple is always "to
+ * dst".
+ */
 int route_answer(struct lookup *l)
 {
 	const struct question *q = l->q;

@@ -21,7 +21,7 @@
 struct visit {
 	struct lookup *l;
 	uint32_t netns;
-	struct rec_tuple local; /* as local and remote side: the asked tuple, or reversed, or with an own address */
+	struct rec_tuple local; /* looked for now, as local and remote side */
 	enum sock_match match;	/* what a socket of exactly `local` is */
 };
 
@@ -53,8 +53,9 @@ static bool sock_is_bound_only(const struct diag_sock *s)
 }
 
 /*
- * The kernel falls back to a socket that merely listens (or, UDP, is bound) where the packet goes to. For TCP that is
- * the listeners' question; an unconnected UDP socket is all that there is, if the packet goes to it.
+ * The kernel falls back to a socket that merely listens (or, UDP, is bound) where the packet goes
+ * to. For TCP that is the listeners' question; an unconnected UDP socket is all that there is, if
+ * the packet goes to it.
  */
 static void found_one(void *arg, const struct diag_sock *s)
 {
@@ -62,8 +63,8 @@ static void found_one(void *arg, const struct diag_sock *s)
 
 	if (tuple_equal(&s->rec.tuple, &v->local))
 		sock_answer(v, s, v->match);
-	else if (v->local.proto == IPPROTO_UDP && v->match == SOCK_MATCH_EXACT && sock_is_bound_only(s) &&
-		 s->rec.tuple.sport == v->local.sport)
+	else if (v->local.proto == IPPROTO_UDP && v->match == SOCK_MATCH_EXACT &&
+		 sock_is_bound_only(s) && s->rec.tuple.sport == v->local.sport)
 		sock_answer(v, s, SOCK_MATCH_LISTEN);
 }
 
@@ -93,15 +94,17 @@ static int ports_dump(struct nl *nl, struct visit *v)
 
 	diag_filter_pair(&filter, asked->sport, asked->dport);
 	if (addr_is_v4(asked->src))
-		err = diag_dump(nl, asked->proto, AF_INET, STATES_CONNECTED, &filter, found_by_ports, v);
+		err = diag_dump(nl, asked->proto, AF_INET, STATES_CONNECTED, &filter,
+				found_by_ports, v);
 	if (err)
 		return err;
 	return diag_dump(nl, asked->proto, AF_INET6, STATES_CONNECTED, &filter, found_by_ports, v);
 }
 
 /*
- * The sockets that the asked tuple, or the reversed one, has at each of the namespace's own addresses: at the same
- * address as asked, or at all others. With the address's interface, so that sockets bound to it are found too.
+ * The sockets that the asked tuple, or the reversed one, has at each of the namespace's own
+ * addresses: at the same address as asked, or at all others. With the address's interface, so that
+ * sockets bound to it are found too.
  */
 static int address_find(struct nl *nl, struct visit *v, const struct address_list *list, bool same)
 {
@@ -112,7 +115,8 @@ static int address_find(struct nl *nl, struct visit *v, const struct address_lis
 		const struct address *a = &list->v[i / 2];
 
 		v->local = i % 2 ? tuple_reversed(&asked) : asked;
-		if (addr_is_v4(a->addr) != addr_is_v4(v->local.dst) || addr_equal(a->addr, v->local.src) != same)
+		if (addr_is_v4(a->addr) != addr_is_v4(v->local.dst) ||
+		    addr_equal(a->addr, v->local.src) != same)
 			continue;
 		memcpy(v->local.src, a->addr, 16);
 		err = diag_find(nl, &v->local, a->ifindex, found_one, v);
@@ -122,7 +126,7 @@ static int address_find(struct nl *nl, struct visit *v, const struct address_lis
 	return 0;
 }
 
-/* A walk over the table of sockets, which all namespaces share, costs as much as a hundred lookups in it. */
+/* A walk over the table, which all namespaces share, costs as much as a hundred lookups in it. */
 static int ports_find(struct nl *nl, struct visit *v)
 {
 	struct address_list list;
@@ -140,8 +144,8 @@ static bool addr_is_link_local(const uint8_t addr[16])
 }
 
 /*
- * Both orientations. A socket that is bound to a device is only found by that device's index: try the packet's. A
- * link-local one always is.
+ * Both orientations. A socket that is bound to a device is only found by that device's index: try
+ * the packet's. A link-local one always is.
  */
 static int tuple_find(struct nl *nl, struct visit *v)
 {
@@ -172,7 +176,8 @@ static enum sock_match listener_match(const struct question *q, const struct dia
 {
 	const struct rec_tuple *t = &s->rec.tuple;
 	bool want_v4 = addr_is_v4(q->tuple.dst);
-	bool dual = s->family == AF_INET6 && !s->rec.v6only && addr_is_any(t->src) && !addr_is_v4(t->src);
+	bool dual = s->family == AF_INET6 && !s->rec.v6only && addr_is_any(t->src) &&
+		    !addr_is_v4(t->src);
 
 	if (addr_is_v4(t->src) != want_v4 && !dual)
 		return SOCK_MATCH_LISTEN_FAMILY;
@@ -209,7 +214,8 @@ static int listeners_dump(struct nl *nl, struct visit *v)
 	diag_filter_local(&filter, port > near ? port - near : 1,
 			  port < UINT16_MAX - near ? port + near : UINT16_MAX);
 	err = diag_dump(nl, q->tuple.proto, AF_INET, states, &filter, found_listener, v);
-	return err ? err : diag_dump(nl, q->tuple.proto, AF_INET6, states, &filter, found_listener, v);
+	return err ? err
+		   : diag_dump(nl, q->tuple.proto, AF_INET6, states, &filter, found_listener, v);
 }
 
 /* What to do in each namespace. */

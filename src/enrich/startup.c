@@ -79,6 +79,8 @@ struct errand {
 	enrich_ct_fn ct;
 	enrich_sock_fn sock;
 	void *arg;
+	char comm[16]; /* of pid */
+	char container[80];
 	VEC(uint32_t) inodes;
 	int err;
 };
@@ -144,14 +146,15 @@ static void sock_hand_over(void *arg, const struct diag_sock *s)
 		return;
 	rec.hdr.netns = e->netns;
 	rec.pid = e->pid;
-	process_comm(e->pid, rec.comm, sizeof(rec.comm));
-	process_container(e->pid, rec.container, sizeof(rec.container));
+	memcpy(rec.comm, e->comm, sizeof(rec.comm));
+	memcpy(rec.container, e->container, sizeof(rec.container));
 	e->sock(e->arg, &rec);
 }
 
 static int socks_dump(struct errand *e)
 {
-	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP}, families[] = {AF_INET, AF_INET6};
+	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP};
+	static const uint8_t families[] = {AF_INET, AF_INET6};
 	_cleanup_nl_ struct nl nl;
 	int err = nl_open(&nl, NETLINK_SOCK_DIAG);
 
@@ -176,6 +179,8 @@ static int socks_errand(struct errand *e)
 	if (!e->inodes.n)
 		return 0;
 	qsort(e->inodes.v, e->inodes.n, sizeof(*e->inodes.v), inode_compare);
+	process_comm(e->pid, e->comm, sizeof(e->comm));
+	process_container(e->pid, e->container, sizeof(e->container));
 	err = netns_enter(e->m, e->netns);
 	return err ? err : socks_dump(e);
 }

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* /proc/sys/net shows the namespace of the task that looks (net/sysctl_net.c, net_ctl_header_lookup). */
+/*
+ * /proc/sys/net shows the namespace of the task that looks (net/sysctl_net.c,
+ * net_ctl_header_lookup).
+ */
 #include "enrich/sysctl.h"
 
 #include "enrich/lookup.h"
 #include "enrich/netns.h"
 
-/* What follows is an interface's name, up to the last dot (in net.ipv4 and net.ipv6, and net.mpls). */
+/*
+ * What follows is an interface's name, up to the last dot (in net.ipv4 and net.ipv6, and net.mpls).
+ */
 static const char *const interface_dirs[] = {
 	"net.ipv4.conf.", "net.ipv6.conf.", "net.ipv4.neigh.", "net.ipv6.neigh.", "net.mpls.conf.",
 };
 
-/* Names come from a recording or a cause's text: nothing but a plain path below /proc/sys may come of them. */
+/*
+ * Names come from a recording or a cause's text: nothing but a plain path below /proc/sys may come
+ * of them.
+ */
 static bool name_is_sane(const char *name)
 {
-	return *name && *name != '.' && !strchr(name, '/') && !strstr(name, "..") && name[strlen(name) - 1] != '.';
+	return *name && *name != '.' && !strchr(name, '/') && !strstr(name, "..") &&
+	       name[strlen(name) - 1] != '.';
 }
 
 int sysctl_path(const char *name, char *ret, size_t size)

@@ -5,8 +5,9 @@
 #include "base/base.h"
 
 /*
- * The file of a sysctl: "net.ipv4.conf.eth0.100.rp_filter" is /proc/sys/net/ipv4/conf/eth0.100/rp_filter, as interface
- * names may contain dots. 0, or -EINVAL for what can't be a sysctl's name.
+ * The file of a sysctl: "net.ipv4.conf.eth0.100.rp_filter" is
+ * /proc/sys/net/ipv4/conf/eth0.100/rp_filter, as interface names may contain dots. 0, or -EINVAL
+ * for what can't be a sysctl's name.
  */
 int sysctl_path(const char *name, char *ret, size_t size);
 

@@ -5,8 +5,8 @@
 #include <pthread.h>
 
 /*
- * Starts a thread with a small stack (256 KiB) that no signal is delivered to: signals are the event loop's. name: at
- * most 15 bytes. 0 or a negative errno.
+ * Starts a thread with a small stack (256 KiB) that no signal is delivered to: signals are the
+ * event loop's. name: at most 15 bytes. 0 or a negative errno.
  */
 int thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg);
 

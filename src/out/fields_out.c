@@ -54,7 +54,8 @@ void time_text_local(uint64_t wall_ns, bool milliseconds, struct strbuf *out)
 		strftime(text, sizeof(text), "%H:%M:%S", &tm);
 	strbuf_add(out, text);
 	if (milliseconds)
-		strbuf_addf(out, ".%03llu", (unsigned long long)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC));
+		strbuf_addf(out, ".%03llu",
+			    (unsigned long long)(wall_ns % NSEC_PER_SEC / NSEC_PER_MSEC));
 }
 
 static void lladdr_text(const struct field *f, const void *base, struct strbuf *out)
@@ -65,7 +66,8 @@ static void lladdr_text(const struct field *f, const void *base, struct strbuf *
 		strbuf_addf(out, "%s%02x", i ? ":" : "", bytes[i]);
 }
 
-void field_text(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out)
+void field_text(const struct field *f, const void *base, const struct out_symbols *syms,
+		struct strbuf *out)
 {
 	const struct rec_packet *packet = base; /* FIELD_ICMP */
 	uint64_t v = f->size <= sizeof(v) ? field_uint(f, base) : 0;
@@ -108,7 +110,8 @@ void field_text(const struct field *f, const void *base, const struct out_symbol
 		symbol_text(syms, v, out);
 		break;
 	case FIELD_ICMP:
-		strbuf_add(out, icmp_name(packet->tuple.family, packet->icmp_type, packet->icmp_code));
+		strbuf_add(out,
+			   icmp_name(packet->tuple.family, packet->icmp_type, packet->icmp_code));
 		break;
 	case FIELD_COMMUNITY:
 		field_community_text(f, base, out);
@@ -128,7 +131,11 @@ static size_t utf8_next(const char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	const uint8_t *u = (const uint8_t *)s;
-	size_t len = u[0] < 0x80 ? 1 : u[0] >> 5 == 6 ? 2 : u[0] >> 4 == 14 ? 3 : u[0] >> 3 == 30 ? 4 : 0;
+	size_t len = u[0] < 0x80       ? 1
+		     : u[0] >> 5 == 6  ? 2
+		     : u[0] >> 4 == 14 ? 3
+		     : u[0] >> 3 == 30 ? 4
+				       : 0;
 	uint32_t cp = len == 1 ? u[0] : len ? u[0] & (0x7f >> len) : 0;
 
 	for (size_t i = 1; i < len; i++) {
@@ -145,8 +152,8 @@ static size_t utf8_next(const char *s, uint32_t *ret)
 /* Controls, and what turns the direction of writing or breaks lines (Unicode's Bidi_Control; U+2028, U+2029). */
 static bool steers_terminal(uint32_t cp)
 {
-	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x61c || cp == 0x200e || cp == 0x200f ||
-	       (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x61c || cp == 0x200e ||
+	       cp == 0x200f || (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
 }
 
 void escape_text(const char *s, struct strbuf *out)
@@ -177,4 +184,11 @@ void escape_json(const char *s, struct strbuf *out)
 			strbuf_add(out, "\xef\xbf\xbd");
 		s += len ? len : 1;
 	}
+}
+
+void out_write(const struct out_options *o, const struct strbuf *text)
+{
+	if (text->s)
+		fwrite(text->s, 1, text->len, o->to);
+	fflush(o->to);
 }

@@ -6,6 +6,13 @@
 #include "out/out.h"
 #include "record/fields.h"
 
+#define BOLD "\033[1m"
+#define DIM "\033[2m"
+#define RED "\033[31m"
+#define GREEN "\033[32m"
+#define YELLOW "\033[33m"
+#define NORMAL "\033[0m"
+
 extern const struct field verdict_fields[]; /* of struct verdict */
 extern const struct field summary_fields[]; /* of struct out_summary */
 
@@ -20,7 +27,8 @@ struct out_vec field_vec(const struct field *f, const void *base);
 /* The string of a FIELD_STRING or FIELD_CSTR, never NULL. Raw: it may hold any bytes. */
 const char *field_string(const struct field *f, const void *base);
 /* Appends a value that is neither a table nor a list. Raw, as above. syms may be NULL. */
-void field_text(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out);
+void field_text(const struct field *f, const void *base, const struct out_symbols *syms,
+		struct strbuf *out);
 /* "tcp_v4_rcv+0x596", "nf_hook_slow+0x3 [module]", or the address. */
 void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *out);
 
@@ -33,5 +41,8 @@ void time_text_local(uint64_t wall_ns, bool milliseconds, struct strbuf *out);
 void escape_text(const char *s, struct strbuf *out);
 /* For JSON: what is no UTF-8 becomes U+FFFD. */
 void escape_json(const char *s, struct strbuf *out);
+
+/* Writes at once, so that lines of programs on the same terminal don't mix. Errors stay with the stream. */
+void out_write(const struct out_options *o, const struct strbuf *text);
 
 #endif

@@ -20,9 +20,11 @@ static json_t *uint_json(uint64_t v)
 	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
-static void object_fill(json_t *object, const struct field *f, const void *base, const struct out_symbols *syms);
+static void object_fill(json_t *object, const struct field *f, const void *base,
+			const struct out_symbols *syms);
 
-static json_t *table_json(const struct field *table, const void *base, const struct out_symbols *syms)
+static json_t *table_json(const struct field *table, const void *base,
+			  const struct out_symbols *syms)
 {
 	json_t *object = json_object();
 
@@ -30,7 +32,8 @@ static json_t *table_json(const struct field *table, const void *base, const str
 	return object;
 }
 
-static json_t *addresses_json(const struct field *f, const void *base, const struct out_symbols *syms)
+static json_t *addresses_json(const struct field *f, const void *base,
+			      const struct out_symbols *syms)
 {
 	const uint64_t *addr = field_at(f, base);
 	json_t *array = json_array();
@@ -62,7 +65,8 @@ static json_t *list_json(const struct field *f, const void *base, const struct o
 
 	for (size_t i = 0; i < vec.n; i++)
 		json_array_append_new(array,
-				      table_json(f->u.items.table, (const char *)vec.v + i * f->u.items.size, syms));
+				      table_json(f->u.items.table,
+						 (const char *)vec.v + i * f->u.items.size, syms));
 	return array;
 }
 
@@ -110,7 +114,8 @@ static json_t *field_json(const struct field *f, const void *base, const struct 
 	}
 }
 
-static void object_fill(json_t *object, const struct field *f, const void *base, const struct out_symbols *syms)
+static void object_fill(json_t *object, const struct field *f, const void *base,
+			const struct out_symbols *syms)
 {
 	for (; f->type != FIELD_END; f++) {
 		if (!field_present(f, base))
@@ -154,7 +159,8 @@ void jsonl_verdict(const struct out_options *o, const struct verdict *v)
 	line_write(o, line);
 }
 
-void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total)
+void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t count,
+		  uint64_t total)
 {
 	json_t *line = line_start("repeat");
 
@@ -165,7 +171,8 @@ void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t
 	line_write(o, line);
 }
 
-void jsonl_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms)
+void jsonl_record(const struct out_options *o, const struct rec_hdr *r,
+		  const struct out_symbols *syms)
 {
 	const struct field *fields = record_fields(r->kind);
 	json_t *line;

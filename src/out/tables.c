@@ -14,7 +14,10 @@ static bool flow_is_whole(const void *base)
 }
 
 static const struct field community_fields[] = {
-	{.type = FIELD_COMMUNITY, .name = "community_id", .size = sizeof(struct rec_tuple), .when = flow_is_whole},
+	{.type = FIELD_COMMUNITY,
+	 .name = "community_id",
+	 .size = sizeof(struct rec_tuple),
+	 .when = flow_is_whole},
 	{.type = FIELD_END},
 };
 
@@ -51,7 +54,8 @@ const struct field verdict_fields[] = {
 	FIELD(CSTR, struct verdict, explanation, "explanation", NULL),
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),
-	FIELD(LIST, struct verdict, fix, "fix", "fix", .u.items = {fix_fields, sizeof(struct verdict_fix)}),
+	FIELD(LIST, struct verdict, fix, "fix", "fix",
+	      .u.items = {fix_fields, sizeof(struct verdict_fix)}),
 	{.type = FIELD_END},
 };
 
@@ -74,7 +78,8 @@ static const struct field count_fields[] = {
 	FIELD(NAME, struct out_count, key.kind, "kind", NULL, .u.name = kind_text),
 	FIELD(STRING, struct out_count, reason, "reason", NULL, .optional = true),
 	FIELD(STRING, struct out_count, location, "location", NULL, .optional = true),
-	FIELD(NAME, struct out_count, key.proto, "proto", NULL, .optional = true, .u.name = proto_name),
+	FIELD(NAME, struct out_count, key.proto, "proto", NULL, .optional = true,
+	      .u.name = proto_name),
 	FIELD(UINT, struct out_count, key.family, "family", NULL, .optional = true),
 	FIELD(STRING, struct out_count, netns, "netns", NULL, .optional = true),
 	FIELD(UINT, struct out_count, key.netns, "netns_inum", NULL, .optional = true),
@@ -104,7 +109,8 @@ const struct field summary_fields[] = {
 	FIELD(NS, struct out_summary, duration_ns, "duration_ns", NULL),
 	FIELD(MAP, struct out_summary, verdicts, "verdicts", NULL,
 	      .u.items = {summary_cause_fields, sizeof(summary_cause)}),
-	FIELD(LIST, struct out_summary, counts, "counts", NULL, .u.items = {count_fields, sizeof(struct out_count)}),
+	FIELD(LIST, struct out_summary, counts, "counts", NULL,
+	      .u.items = {count_fields, sizeof(struct out_count)}),
 	FIELD(INT, struct out_summary, command_status, "command_status", NULL, .when = has_command),
 	{.type = FIELD_END},
 };

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Text for people. Whatever comes from outside passes escape_text() on its way. */
+/* Verdicts and records as text for people. Whatever comes from outside passes escape_text() on its way. */
 #include "out/fields_out.h"
 
 #include <netinet/in.h>
 
-#define BOLD "\033[1m"
-#define DIM "\033[2m"
-#define RED "\033[31m"
-#define GREEN "\033[32m"
-#define YELLOW "\033[33m"
-#define NORMAL "\033[0m"
-
 #define COLUMN 12 /* where a verdict's text begins, right of the labels */
 #define HANG 2
-#define TOP_COUNTS 10
 
 /* ---- words and paragraphs ---- */
 
-static void add_painted(const struct out_options *o, const char *color, const char *s, struct strbuf *out)
+static void add_painted(const struct out_options *o, const char *color, const char *s,
+			struct strbuf *out)
 {
 	if (o->color)
 		strbuf_add(out, color);
@@ -42,7 +35,8 @@ static size_t columns(const char *s, size_t len)
 }
 
 /* Wraps s; the line is at column `indent` already, the next ones begin at `hang`. Ends the line. */
-static void add_paragraph(const struct out_options *o, const char *s, size_t indent, size_t hang, struct strbuf *out)
+static void add_paragraph(const struct out_options *o, const char *s, size_t indent, size_t hang,
+			  struct strbuf *out)
 {
 	_cleanup_strbuf_ struct strbuf clean = {0};
 	size_t width = o->width > 0 ? (size_t)o->width : 100, at = indent;
@@ -80,14 +74,6 @@ static void flow_add(const struct rec_tuple *t, struct strbuf *out)
 	tuple_text(t, out);
 }
 
-/* All at once, so that lines of programs that write to the same terminal don't mix. */
-static void text_write(const struct out_options *o, const struct strbuf *text)
-{
-	if (text->s)
-		fwrite(text->s, 1, text->len, o->to);
-	fflush(o->to);
-}
-
 /* ---- verdicts ---- */
 
 static void verdict_head(const struct out_options *o, const struct verdict *v, struct strbuf *out)
@@ -117,7 +103,8 @@ static void add_label(const struct out_options *o, const char *label, struct str
 	add_spaces(len < room ? room - len : 1, out);
 }
 
-static void verdict_cause(const struct out_options *o, const struct verdict *v, const char *label, struct strbuf *out)
+static void verdict_cause(const struct out_options *o, const struct verdict *v, const char *label,
+			  struct strbuf *out)
 {
 	static const char *const colors[] = {
 		[CERTAINTY_UNKNOWN] = DIM, [CERTAINTY_LIKELY] = YELLOW, [CERTAINTY_CERTAIN] = RED};
@@ -125,7 +112,8 @@ static void verdict_cause(const struct out_options *o, const struct verdict *v, 
 
 	strbuf_addf(&cause, "%s (%s)", v->cause ? v->cause : "", certainty_name(v->certainty));
 	add_label(o, label, out);
-	add_painted(o, (size_t)v->certainty < ARRAY_SIZE(colors) ? colors[v->certainty] : DIM, cause.s, out);
+	add_painted(o, (size_t)v->certainty < ARRAY_SIZE(colors) ? colors[v->certainty] : DIM,
+		    cause.s, out);
 	strbuf_addc(out, '\n');
 	if (!v->explanation || !*v->explanation)
 		return;
@@ -133,8 +121,8 @@ static void verdict_cause(const struct out_options *o, const struct verdict *v, 
 	add_paragraph(o, v->explanation, COLUMN, COLUMN, out);
 }
 
-static void verdict_lines(const struct out_options *o, const struct field *f, const struct verdict *v,
-			  struct strbuf *out)
+static void verdict_lines(const struct out_options *o, const struct field *f,
+			  const struct verdict *v, struct strbuf *out)
 {
 	struct out_vec vec = field_vec(f, v);
 	char *const *lines = vec.v;
@@ -176,7 +164,7 @@ void text_verdict(const struct out_options *o, const struct verdict *v)
 			verdict_cause(o, v, f->label, &out);
 	}
 	strbuf_addc(&out, '\n');
-	text_write(o, &out);
+	out_write(o, &out);
 }
 
 /* Each incident has a port of its own on the client's side: the higher one, nearly always. */
@@ -191,7 +179,8 @@ static void service_add(const struct rec_tuple *t, struct strbuf *out)
 	tuple_text(&service, out);
 }
 
-void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total)
+void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t count,
+		 uint64_t total)
 {
 	_cleanup_strbuf_ struct strbuf out = {0};
 
@@ -200,13 +189,15 @@ void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t 
 	escape_text(v->cause ? v->cause : "", &out);
 	strbuf_addc(&out, ' ');
 	service_add(&v->flow, &out);
-	strbuf_addf(&out, ": %llu more (%llu in all)\n", (unsigned long long)count, (unsigned long long)total);
-	text_write(o, &out);
+	strbuf_addf(&out, ": %llu more (%llu in all)\n", (unsigned long long)count,
+		    (unsigned long long)total);
+	out_write(o, &out);
 }
 
 /* ---- records ---- */
 
-static void add_value(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out)
+static void add_value(const struct field *f, const void *base, const struct out_symbols *syms,
+		      struct strbuf *out)
 {
 	_cleanup_strbuf_ struct strbuf value = {0};
 	bool quotes;
@@ -217,15 +208,16 @@ static void add_value(const struct field *f, const void *base, const struct out_
 	}
 	field_text(f, base, syms, &value);
 	quotes = *f->label && value.len && strcspn(value.s, " \"=") < value.len;
-	strbuf_addf(out, "%s%s%s%s", *f->label ? " " : "  ", f->label, *f->label ? "=" : "", quotes ? "\"" : "");
+	strbuf_addf(out, "%s%s%s%s", *f->label ? " " : "  ", f->label, *f->label ? "=" : "",
+		    quotes ? "\"" : "");
 	escape_text(value.s ? value.s : "", out);
 	if (quotes)
 		strbuf_addc(out, '"');
 }
 
 /* The fields whose value stands for itself, or those with a key. */
-static void add_values(const struct field *f, const void *base, bool keys, const struct out_symbols *syms,
-		       struct strbuf *out)
+static void add_values(const struct field *f, const void *base, bool keys,
+		       const struct out_symbols *syms, struct strbuf *out)
 {
 	for (; f->type != FIELD_END; f++) {
 		if (!field_present(f, base))
@@ -237,7 +229,8 @@ static void add_values(const struct field *f, const void *base, bool keys, const
 	}
 }
 
-static void add_stack(const struct field *f, const void *base, const struct out_symbols *syms, struct strbuf *out)
+static void add_stack(const struct field *f, const void *base, const struct out_symbols *syms,
+		      struct strbuf *out)
 {
 	const uint64_t *addr = field_at(f, base);
 
@@ -251,7 +244,21 @@ static void add_stack(const struct field *f, const void *base, const struct out_
 	}
 }
 
-void text_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms)
+static void add_stacks(const struct field *f, const void *base, const struct out_symbols *syms,
+		       struct strbuf *out)
+{
+	for (; f->type != FIELD_END; f++) {
+		if (!field_present(f, base))
+			continue;
+		if (f->type == FIELD_SYMBOLS || f->type == FIELD_ADDRESSES)
+			add_stack(f, base, syms, out);
+		else if (f->type == FIELD_GROUP)
+			add_stacks(f->u.group, field_at(f, base), syms, out);
+	}
+}
+
+void text_record(const struct out_options *o, const struct rec_hdr *r,
+		 const struct out_symbols *syms)
 {
 	const struct field *fields = record_fields(r->kind);
 	_cleanup_strbuf_ struct strbuf out = {0};
@@ -269,111 +276,7 @@ void text_record(const struct out_options *o, const struct rec_hdr *r, const str
 	while (out.len && out.s[out.len - 1] == ' ')
 		out.s[--out.len] = '\0';
 	strbuf_addc(&out, '\n');
-	for (const struct field *f = fields; o->stacks && f->type != FIELD_END; f++)
-		if ((f->type == FIELD_SYMBOLS || f->type == FIELD_ADDRESSES) && field_present(f, r))
-			add_stack(f, r, syms, &out);
-	text_write(o, &out);
-}
-
-/* ---- summary ---- */
-
-static void summary_causes(const struct out_options *o, const struct out_summary *s, struct strbuf *out)
-{
-	size_t wide = strlen("cause");
-
-	for (size_t i = 0; i < s->verdicts.n; i++)
-		if (strlen(s->verdicts.v[i].cause) > wide)
-			wide = strlen(s->verdicts.v[i].cause);
-	if (o->color)
-		strbuf_add(out, DIM);
-	strbuf_addf(out, "%-*s  incidents  events", (int)wide, "cause");
-	strbuf_addf(out, "%s\n", o->color ? NORMAL : "");
-	for (size_t i = 0; i < s->verdicts.n; i++)
-		strbuf_addf(out, "%-*s  %9llu  %6llu\n", (int)wide, s->verdicts.v[i].cause,
-			    (unsigned long long)s->verdicts.v[i].incidents, (unsigned long long)s->verdicts.v[i].events);
-}
-
-static void summary_outcome(const struct out_options *o, const struct out_summary *s, struct strbuf *out)
-{
-	bool none = s->verdicts.n == 0;
-
-	if (!none)
-		summary_causes(o, s, out);
-	if (s->command)
-		strbuf_addf(out, "The command exited with %d%s", s->command_status,
-			    !none ? ".\n" : s->lost ? "; none of its connections failed visibly.\n"
-						    : "; none of its connections failed.\n");
-	else if (none)
-		strbuf_add(out, s->lost ? "Nothing failed visibly.\n" : "Nothing failed.\n");
-	if (none && s->lost)
-		strbuf_add(out, "Events were lost, though: a failure among them has gone unnoticed.\n");
-}
-
-static int count_order(const void *a, const void *b)
-{
-	const struct out_count *x = *(const struct out_count *const *)a, *y = *(const struct out_count *const *)b;
-
-	if (x->value.seen != y->value.seen)
-		return x->value.seen < y->value.seen ? 1 : -1;
-	return x < y ? -1 : x > y;
-}
-
-static void count_line(const struct out_count *c, struct strbuf *out)
-{
-	const char *words = record_kind_words(c->key.kind);
-
-	strbuf_addf(out, "%12llu  %s", (unsigned long long)c->value.seen, words ? words : "others");
-	if (c->key.proto && proto_name(c->key.proto) != name_unknown)
-		strbuf_addf(out, "  %s", proto_name(c->key.proto));
-	if (c->reason[0]) {
-		strbuf_add(out, "  ");
-		escape_text(c->reason, out);
-	}
-	if (c->location[0]) {
-		strbuf_add(out, "  at ");
-		escape_text(c->location, out);
-	}
-	if (c->netns[0]) {
-		strbuf_add(out, "  netns ");
-		escape_text(c->netns, out);
-	} else if (c->key.netns) {
-		strbuf_addf(out, "  netns %u", c->key.netns);
-	}
-	strbuf_addc(out, '\n');
-}
-
-/* Where there was more than what was shown. */
-static void summary_counts(const struct out_summary *s, struct strbuf *out)
-{
-	_cleanup_free_ const struct out_count **sorted = NULL;
-
-	if (!s->counts.n || s->suppressed + s->lost == 0)
-		return;
-	sorted = calloc(s->counts.n, sizeof(*sorted));
-	if (!sorted)
-		return;
-	for (size_t i = 0; i < s->counts.n; i++)
-		sorted[i] = &s->counts.v[i];
-	qsort(sorted, s->counts.n, sizeof(*sorted), count_order);
-	for (size_t i = 0; i < s->counts.n && i < TOP_COUNTS; i++)
-		count_line(sorted[i], out);
-	if (s->counts.n > TOP_COUNTS)
-		strbuf_addf(out, "              and %zu kinds more\n", s->counts.n - TOP_COUNTS);
-}
-
-void text_summary(const struct out_options *o, const struct out_summary *s)
-{
-	_cleanup_strbuf_ struct strbuf out = {0};
-
-	summary_outcome(o, s, &out);
-	strbuf_addf(&out, "events: %llu seen = %llu shown + %llu suppressed (rate limit) + %llu lost\n",
-		    (unsigned long long)s->seen, (unsigned long long)s->shown, (unsigned long long)s->suppressed,
-		    (unsigned long long)s->lost);
-	summary_counts(s, &out);
-	if (s->questions_unanswered)
-		strbuf_addf(&out, "lookups: %llu refused (rate limit)\n", (unsigned long long)s->questions_unanswered);
-	if (s->evicted)
-		strbuf_addf(&out, "connections: %llu forgotten too early, for want of room\n",
-			    (unsigned long long)s->evicted);
-	text_write(o, &out);
+	if (o->stacks)
+		add_stacks(fields, r, syms, &out);
+	out_write(o, &out);
 }

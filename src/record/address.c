@@ -142,7 +142,8 @@ static bool tuple_icmp_ports(struct rec_tuple *t)
 /* RFC 4648 section 4. */
 static void base64_add(struct strbuf *out, const uint8_t *data, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678"
+				     "9+/";
 
 	for (size_t i = 0; i < len; i += 3) {
 		size_t n = len - i < 3 ? len - i : 3;

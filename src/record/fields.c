@@ -86,7 +86,8 @@ void field_community_text(const struct field *f, const void *base, struct strbuf
 	struct rec_tuple t;
 
 	memcpy(&t, field_at(f, base), sizeof(t)); /* of a packet it is the first member */
-	if (f->size == sizeof(struct rec_packet) && (t.proto == IPPROTO_ICMP || t.proto == IPPROTO_ICMPV6)) {
+	if (f->size == sizeof(struct rec_packet) &&
+	    (t.proto == IPPROTO_ICMP || t.proto == IPPROTO_ICMPV6)) {
 		const struct rec_packet *p = field_at(f, base);
 
 		t.sport = p->icmp_type;
@@ -169,7 +170,8 @@ static const struct field ct_entry_fields[] = {
 	FIELD_TUPLE_OF(struct rec_ct, orig, "original", ""),
 	FIELD_TUPLE_OF(struct rec_ct, reply, "reply", "reply"),
 	FIELD(BOOL, struct rec_ct, reply_dir, "reply_direction", "reply_direction"),
-	FIELD(NAME, struct rec_ct, tcp_state, "state", "state", .when = ct_is_tcp, .u.name = ct_tcp_state_name),
+	FIELD(NAME, struct rec_ct, tcp_state, "state", "state", .when = ct_is_tcp,
+	      .u.name = ct_tcp_state_name),
 	FIELD(FLAGS, struct rec_ct, status, "status", "status", .u.flags = ct_status_names),
 	FIELD(UINT, struct rec_ct, timeout_s, "timeout_s", "timeout_s"),
 	FIELD(HEX, struct rec_ct, mark, "mark", NULL, .optional = true),
@@ -280,9 +282,9 @@ static const struct field answer_fields[] = {
 const struct field *record_fields(unsigned kind)
 {
 	static const struct field *const tables[REC_KIND_COUNT] = {
-		[REC_SOCK] = sock_info_fields, [REC_CT] = ct_fields,
-		[REC_NETNS] = netns_fields,    [REC_ROUTE] = route_fields,
-		[REC_NEIGH] = neigh_fields,    [REC_SYSCTL] = sysctl_fields,
+		[REC_SOCK] = sock_info_fields,	[REC_CT] = ct_fields,
+		[REC_NETNS] = netns_fields,	[REC_ROUTE] = route_fields,
+		[REC_NEIGH] = neigh_fields,	[REC_SYSCTL] = sysctl_fields,
 		[REC_COUNTER] = counter_fields, [REC_SYMBOL] = symbol_fields,
 		[REC_ANSWER] = answer_fields,
 	};

@@ -10,30 +10,30 @@
 
 enum field_type {
 	FIELD_END,
-	FIELD_UINT,	 /* 1, 2, 4 or 8 bytes */
-	FIELD_INT,	 /* 4 or 8 bytes */
-	FIELD_HEX,	 /* as FIELD_UINT; reads "0x1f" */
-	FIELD_BOOL,	 /* 1 byte */
-	FIELD_NS,	 /* u64, a duration or a time of CLOCK_MONOTONIC, nanoseconds */
-	FIELD_TIME,	 /* u64, CLOCK_REALTIME, nanoseconds */
-	FIELD_NAME,	 /* a number that `u.name` knows by name */
-	FIELD_ERRNO,	 /* s32, of either sign */
-	FIELD_FLAGS,	 /* bits that `u.flags` names */
-	FIELD_STRING,	 /* char[size], terminated; from outside: may hold any bytes */
-	FIELD_CSTR,	 /* char *, may be NULL */
-	FIELD_ADDR,	 /* u8[16] */
-	FIELD_LLADDR,	 /* u8[size], `u.count` of them are used */
-	FIELD_SYMBOL,	 /* u64, an address in the kernel */
-	FIELD_SYMBOLS,	 /* u64[], `u.count` of them are used: a stack or a list of functions of the kernel */
+	FIELD_UINT,   /* 1, 2, 4 or 8 bytes */
+	FIELD_INT,    /* 4 or 8 bytes */
+	FIELD_HEX,    /* as FIELD_UINT; reads "0x1f" */
+	FIELD_BOOL,   /* 1 byte */
+	FIELD_NS,     /* u64, a duration or a time of CLOCK_MONOTONIC, nanoseconds */
+	FIELD_TIME,   /* u64, CLOCK_REALTIME, nanoseconds */
+	FIELD_NAME,   /* a number that `u.name` knows by name */
+	FIELD_ERRNO,  /* s32, of either sign */
+	FIELD_FLAGS,  /* bits that `u.flags` names */
+	FIELD_STRING, /* char[size], terminated; from outside: may hold any bytes */
+	FIELD_CSTR,   /* char *, may be NULL */
+	FIELD_ADDR,   /* u8[16] */
+	FIELD_LLADDR, /* u8[size], `u.count` of them are used */
+	FIELD_SYMBOL, /* u64, an address in the kernel */
+	FIELD_SYMBOLS, /* u64[], `u.count` of them are used: a stack or a list of functions of the kernel */
 	FIELD_ADDRESSES, /* u64[], `u.count` of them are used: addresses of a process */
 	FIELD_ICMP,	 /* struct rec_packet: the name of its ICMP type and code */
 	FIELD_COMMUNITY, /* struct rec_tuple, or struct rec_packet: its community id */
 	FIELD_TUPLE,	 /* struct rec_tuple: as FIELD_GROUP, and one value in a line of text */
-	FIELD_GROUP,	 /* the struct at this place has a table of its own, `u.group`; without a name it reads as
+	FIELD_GROUP, /* the struct at this place has a table of its own, `u.group`; without a name it reads as
 			    part of this one */
-	FIELD_LINES,	 /* VEC(char *) */
-	FIELD_LIST,	 /* VEC(struct) with the table `u.items` */
-	FIELD_MAP,	 /* the same; the first field, a FIELD_CSTR, is the key of the others */
+	FIELD_LINES, /* VEC(char *) */
+	FIELD_LIST,  /* VEC(struct) with the table `u.items` */
+	FIELD_MAP,   /* the same; the first field, a FIELD_CSTR, is the key of the others */
 };
 
 struct field {
@@ -42,7 +42,7 @@ struct field {
 	const char *label; /* in a line of text: "key", "" for the value alone, NULL: left out */
 	uint16_t offset;
 	uint16_t size;
-	bool optional; /* zero, or empty, means that there is nothing to tell */
+	bool optional;			/* zero, or empty, means that there is nothing to tell */
 	bool (*when)(const void *base); /* else it is not there; NULL: always. base is aligned */
 	union {
 		const char *(*name)(unsigned number);
@@ -59,10 +59,10 @@ struct field {
 	} u;
 };
 
-#define FIELD(type_, base, member, name_, label_, ...)                                                   \
-	{                                                                                                \
-		.type = FIELD_##type_, .name = (name_), .label = (label_), .offset = offsetof(base, member), \
-		.size = sizeof(((base *)0)->member), __VA_ARGS__                                         \
+#define FIELD(type_, base, member, name_, label_, ...)                                             \
+	{                                                                                          \
+		.type = FIELD_##type_, .name = (name_), .label = (label_),                         \
+		.offset = offsetof(base, member), .size = sizeof(((base *)0)->member), __VA_ARGS__ \
 	}
 #define FIELD_COUNT(base, member) .u.count = {offsetof(base, member), sizeof(((base *)0)->member)}
 
@@ -71,8 +71,8 @@ struct field {
 #define FIELD_GROUP_OF(base, member, name_, table, ...) \
 	FIELD(GROUP, base, member, name_, NULL, .u.group = (table), ##__VA_ARGS__)
 /* A table as part of another one of the same struct. */
-#define FIELD_INLINE(table, ...)                                    \
-	{                                                           \
+#define FIELD_INLINE(table, ...)                                       \
+	{                                                              \
 		.type = FIELD_GROUP, .u.group = (table), ##__VA_ARGS__ \
 	}
 
@@ -98,13 +98,14 @@ void field_community_text(const struct field *f, const void *base, struct strbuf
 
 /* ---- names that only tables need ---- */
 
-extern const char name_unknown[]; /* what the functions of record.h say of a number that they don't know */
+extern const char
+	name_unknown[]; /* what the functions of record.h say of a number that they don't know */
 extern const char *const ct_status_names[];
 extern const char *const sock_flag_names[];
 extern const char *const shutdown_names[];
 extern const char *const tcp_flag_names[];
 
-const char *domain_name(unsigned domain); /* AF_INET: "inet" */
+const char *domain_name(unsigned domain);			      /* AF_INET: "inet" */
 const char *icmp_name(unsigned family, unsigned type, unsigned code); /* "port-unreachable" */
 /* "SEEN_REPLY,ASSURED"; bits without a name as a number; "none". */
 void flags_text(uint64_t flags, const char *const *names, struct strbuf *out);

@@ -111,7 +111,8 @@ static const struct field packet_fields[] = {
 	FIELD_INLINE(tcp_fields, .when = packet_has_tcp),
 	FIELD(UINT, struct rec_packet, payload, "payload", "payload", .when = packet_has_payload),
 	FIELD_INLINE(icmp_fields, .when = packet_has_icmp),
-	FIELD(NAME, struct rec_packet, ctinfo, "ctinfo", "ctinfo", .when = packet_has_l3, .u.name = ctinfo_name),
+	FIELD(NAME, struct rec_packet, ctinfo, "ctinfo", "ctinfo", .when = packet_has_l3,
+	      .u.name = ctinfo_name),
 	FIELD_INLINE(packet_ct_fields, .when = packet_has_ct),
 	{.type = FIELD_END},
 };
@@ -167,7 +168,8 @@ static const struct field stream_fields[] = {
 
 static const struct field full_sock_fields[] = {
 	FIELD(ERRNO, struct rec_sock, err, "error", NULL, .optional = true),
-	FIELD(FLAGS, struct rec_sock, shutdown, "shutdown", NULL, .optional = true, .u.flags = shutdown_names),
+	FIELD(FLAGS, struct rec_sock, shutdown, "shutdown", NULL, .optional = true,
+	      .u.flags = shutdown_names),
 	FIELD(UINT, struct rec_sock, inode, "inode", NULL, .optional = true),
 	FIELD(UINT, struct rec_sock, rmem, "rmem", NULL),
 	FIELD(UINT, struct rec_sock, rcvbuf, "rcvbuf", NULL),
@@ -222,7 +224,8 @@ static const struct field closed_fields[] = {
 	FIELD(NS, struct rec_memory, closed_ns, "closed_ns", NULL),
 	FIELD(UINT, struct rec_memory, closed_pid, "closed_pid", "closed_by_pid", .optional = true),
 	FIELD(STRING, struct rec_memory, closed_comm, "closed_comm", "closed_by", .optional = true),
-	FIELD(NAME, struct rec_memory, closed_state, "closed_state", NULL, .u.name = tcp_state_name),
+	FIELD(NAME, struct rec_memory, closed_state, "closed_state", NULL,
+	      .u.name = tcp_state_name),
 	FIELD(BOOL, struct rec_memory, closed_unread, "closed_unread", NULL),
 	{.type = FIELD_END},
 };
@@ -295,51 +298,45 @@ static const struct field reason[] = {
 	{.type = FIELD_END},
 };
 
-#define STATE(member) FIELD(NAME, struct rec_event, member, #member, #member, .u.name = tcp_state_name)
-
-/* What follows a kind's own fields; `task` is a table for struct rec_task. */
-#define TAIL(task_table)                                                                                 \
-	FIELD_INLINE(reason, .when = event_has_reason),                                                  \
-	FIELD(ERRNO, struct rec_event, err, "error", "error", .optional = true),                         \
-	FIELD_GROUP_OF(struct rec_event, pkt, "packet", packet_fields, .when = event_has_packet),        \
-	FIELD_GROUP_OF(struct rec_event, sock, "socket", sock_fields, .when = event_has_sock),           \
-	FIELD_GROUP_OF(struct rec_event, task, "task", task_table, .when = event_has_task),              \
-	FIELD_GROUP_OF(struct rec_event, mem, "memory", memory_fields, .when = event_has_memory),        \
-	FIELD(SYMBOLS, struct rec_event, kstack, "kernel_stack", NULL, .optional = true,                 \
-	      FIELD_COUNT(struct rec_event, nr_kstack)),                                                 \
-	FIELD(ADDRESSES, struct rec_event, ustack, "user_stack", NULL, .optional = true,                 \
-	      FIELD_COUNT(struct rec_event, nr_ustack)),                                                 \
-	FIELD(SYMBOLS, struct rec_event, hooks, "prerouting_hooks", NULL, .optional = true,              \
-	      FIELD_COUNT(struct rec_event, nr_hooks)),                                                  \
-	{.type = FIELD_END}
-
-static const struct field plain_fields[] = {FIELD_INLINE(head), TAIL(task_fields)};
-static const struct field connect_fields[] = {FIELD_INLINE(head), TAIL(caller_fields)};
-
-static const struct field rst_sent_fields[] = {
-	FIELD_INLINE(head),
-	FIELD(BOOL, struct rec_event, active, "active", "active"),
-	TAIL(task_fields),
+static const struct field body[] = {
+	FIELD_INLINE(reason, .when = event_has_reason),
+	FIELD(ERRNO, struct rec_event, err, "error", "error", .optional = true),
+	FIELD_GROUP_OF(struct rec_event, pkt, "packet", packet_fields, .when = event_has_packet),
+	FIELD_GROUP_OF(struct rec_event, sock, "socket", sock_fields, .when = event_has_sock),
+	{.type = FIELD_END},
 };
 
-static const struct field drop_fields[] = {
-	FIELD_INLINE(head),
-	FIELD(SYMBOL, struct rec_event, location, "location", "at", .optional = true),
-	TAIL(task_fields),
+static const struct field tail[] = {
+	FIELD_GROUP_OF(struct rec_event, mem, "memory", memory_fields, .when = event_has_memory),
+	FIELD(SYMBOLS, struct rec_event, kstack, "kernel_stack", NULL, .optional = true,
+	      FIELD_COUNT(struct rec_event, nr_kstack)),
+	FIELD(ADDRESSES, struct rec_event, ustack, "user_stack", NULL, .optional = true,
+	      FIELD_COUNT(struct rec_event, nr_ustack)),
+	FIELD(SYMBOLS, struct rec_event, hooks, "prerouting_hooks", NULL, .optional = true,
+	      FIELD_COUNT(struct rec_event, nr_hooks)),
+	{.type = FIELD_END},
 };
 
-static const struct field syn_again_fields[] = {
-	FIELD_INLINE(head),
-	FIELD(UINT, struct rec_event, repeats, "repeats", "repeats"),
-	TAIL(task_fields),
-};
+#define STATE(member) \
+	FIELD(NAME, struct rec_event, member, #member, #member, .u.name = tcp_state_name)
+#define TASK(table) FIELD_GROUP_OF(struct rec_event, task, "task", table, .when = event_has_task)
 
-static const struct field state_fields[] = {
-	FIELD_INLINE(head),
-	STATE(old_state),
-	STATE(new_state),
-	TAIL(task_fields),
-};
+/* A kind's table: head, the fields that only it has, and the rest. */
+#define EVENT_FIELDS(table, task_table, ...)                                 \
+	static const struct field table[] = {                                \
+		FIELD_INLINE(head), ##__VA_ARGS__,	FIELD_INLINE(body),  \
+		TASK(task_table),   FIELD_INLINE(tail), {.type = FIELD_END}, \
+	}
+
+EVENT_FIELDS(plain_fields, task_fields);
+EVENT_FIELDS(connect_fields, caller_fields);
+EVENT_FIELDS(rst_sent_fields, task_fields,
+	     FIELD(BOOL, struct rec_event, active, "active", "active"));
+EVENT_FIELDS(drop_fields, task_fields,
+	     FIELD(SYMBOL, struct rec_event, location, "location", "at", .optional = true));
+EVENT_FIELDS(syn_again_fields, task_fields,
+	     FIELD(UINT, struct rec_event, repeats, "repeats", "repeats"));
+EVENT_FIELDS(state_fields, task_fields, STATE(old_state), STATE(new_state));
 
 const struct field *event_fields(unsigned kind)
 {

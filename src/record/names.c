@@ -14,125 +14,125 @@ const char name_unknown[] = "unknown";
 #define NAME_CASE(number, name) \
 	case number:            \
 		return name;
-#define NAME_FUNCTION(function, LIST)              \
-	const char *function(unsigned number)      \
-	{                                          \
-		switch (number) {                  \
-			LIST(NAME_CASE)            \
-		default:                           \
-			return name_unknown;       \
-		}                                  \
+#define NAME_FUNCTION(function, LIST)         \
+	const char *function(unsigned number) \
+	{                                     \
+		switch (number) {             \
+			LIST(NAME_CASE)       \
+		default:                      \
+			return name_unknown;  \
+		}                             \
 	}
 
 /* include/net/tcp_states.h */
-#define TCP_STATES(X)            \
-	X(1, "ESTABLISHED")      \
-	X(2, "SYN_SENT")         \
-	X(3, "SYN_RECV")         \
-	X(4, "FIN_WAIT1")        \
-	X(5, "FIN_WAIT2")        \
-	X(6, "TIME_WAIT")        \
-	X(7, "CLOSE")            \
-	X(8, "CLOSE_WAIT")       \
-	X(9, "LAST_ACK")         \
-	X(10, "LISTEN")          \
-	X(11, "CLOSING")         \
-	X(12, "NEW_SYN_RECV")    \
+#define TCP_STATES(X)         \
+	X(1, "ESTABLISHED")   \
+	X(2, "SYN_SENT")      \
+	X(3, "SYN_RECV")      \
+	X(4, "FIN_WAIT1")     \
+	X(5, "FIN_WAIT2")     \
+	X(6, "TIME_WAIT")     \
+	X(7, "CLOSE")         \
+	X(8, "CLOSE_WAIT")    \
+	X(9, "LAST_ACK")      \
+	X(10, "LISTEN")       \
+	X(11, "CLOSING")      \
+	X(12, "NEW_SYN_RECV") \
 	X(13, "BOUND_INACTIVE")
 
 NAME_FUNCTION(tcp_state_name, TCP_STATES)
 
 /* include/uapi/linux/netfilter/nf_conntrack_tcp.h, enum tcp_conntrack */
-#define CT_TCP_STATES(X)      \
-	X(0, "NONE")          \
-	X(1, "SYN_SENT")      \
-	X(2, "SYN_RECV")      \
-	X(3, "ESTABLISHED")   \
-	X(4, "FIN_WAIT")      \
-	X(5, "CLOSE_WAIT")    \
-	X(6, "LAST_ACK")      \
-	X(7, "TIME_WAIT")     \
-	X(8, "CLOSE")         \
+#define CT_TCP_STATES(X)    \
+	X(0, "NONE")        \
+	X(1, "SYN_SENT")    \
+	X(2, "SYN_RECV")    \
+	X(3, "ESTABLISHED") \
+	X(4, "FIN_WAIT")    \
+	X(5, "CLOSE_WAIT")  \
+	X(6, "LAST_ACK")    \
+	X(7, "TIME_WAIT")   \
+	X(8, "CLOSE")       \
 	X(9, "SYN_SENT2")
 
 NAME_FUNCTION(ct_tcp_state_name, CT_TCP_STATES)
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h, enum ip_conntrack_info */
-#define CTINFOS(X)                 \
-	X(0, "ESTABLISHED")        \
-	X(1, "RELATED")            \
-	X(2, "NEW")                \
-	X(3, "ESTABLISHED_REPLY")  \
-	X(4, "RELATED_REPLY")      \
+#define CTINFOS(X)                       \
+	X(0, "ESTABLISHED")              \
+	X(1, "RELATED")                  \
+	X(2, "NEW")                      \
+	X(3, "ESTABLISHED_REPLY")        \
+	X(4, "RELATED_REPLY")            \
 	X(CTINFO_UNTRACKED, "UNTRACKED") \
 	X(CTINFO_NONE, "none")
 
 NAME_FUNCTION(ctinfo_name, CTINFOS)
 
 /* include/uapi/linux/in.h and in6.h */
-#define PROTOS(X)                  \
-	X(IPPROTO_ICMP, "icmp")    \
-	X(IPPROTO_IGMP, "igmp")    \
-	X(IPPROTO_IPIP, "ipip")    \
-	X(IPPROTO_TCP, "tcp")      \
-	X(IPPROTO_UDP, "udp")      \
-	X(IPPROTO_DCCP, "dccp")    \
-	X(IPPROTO_IPV6, "ipv6")    \
-	X(IPPROTO_GRE, "gre")      \
-	X(IPPROTO_ESP, "esp")      \
-	X(IPPROTO_AH, "ah")        \
+#define PROTOS(X)                   \
+	X(IPPROTO_ICMP, "icmp")     \
+	X(IPPROTO_IGMP, "igmp")     \
+	X(IPPROTO_IPIP, "ipip")     \
+	X(IPPROTO_TCP, "tcp")       \
+	X(IPPROTO_UDP, "udp")       \
+	X(IPPROTO_DCCP, "dccp")     \
+	X(IPPROTO_IPV6, "ipv6")     \
+	X(IPPROTO_GRE, "gre")       \
+	X(IPPROTO_ESP, "esp")       \
+	X(IPPROTO_AH, "ah")         \
 	X(IPPROTO_ICMPV6, "icmpv6") \
-	X(IPPROTO_SCTP, "sctp")    \
+	X(IPPROTO_SCTP, "sctp")     \
 	X(IPPROTO_UDPLITE, "udplite")
 
 NAME_FUNCTION(proto_name, PROTOS)
 
 /* include/linux/socket.h */
-#define DOMAINS(X)      \
-	X(2, "inet")    \
+#define DOMAINS(X)   \
+	X(2, "inet") \
 	X(10, "inet6")
 
 NAME_FUNCTION(domain_name, DOMAINS)
 
 /* include/uapi/linux/rtnetlink.h; the words of ip-route(8) */
-#define ROUTE_TYPES(X)                        \
-	X(RTN_UNSPEC, "none")                 \
-	X(RTN_UNICAST, "unicast")             \
-	X(RTN_LOCAL, "local")                 \
-	X(RTN_BROADCAST, "broadcast")         \
-	X(RTN_ANYCAST, "anycast")             \
-	X(RTN_MULTICAST, "multicast")         \
-	X(RTN_BLACKHOLE, "blackhole")         \
-	X(RTN_UNREACHABLE, "unreachable")     \
-	X(RTN_PROHIBIT, "prohibit")           \
-	X(RTN_THROW, "throw")                 \
-	X(RTN_NAT, "nat")                     \
+#define ROUTE_TYPES(X)                    \
+	X(RTN_UNSPEC, "none")             \
+	X(RTN_UNICAST, "unicast")         \
+	X(RTN_LOCAL, "local")             \
+	X(RTN_BROADCAST, "broadcast")     \
+	X(RTN_ANYCAST, "anycast")         \
+	X(RTN_MULTICAST, "multicast")     \
+	X(RTN_BLACKHOLE, "blackhole")     \
+	X(RTN_UNREACHABLE, "unreachable") \
+	X(RTN_PROHIBIT, "prohibit")       \
+	X(RTN_THROW, "throw")             \
+	X(RTN_NAT, "nat")                 \
 	X(RTN_XRESOLVE, "xresolve")
 
 NAME_FUNCTION(route_type_name, ROUTE_TYPES)
 
 /* include/uapi/linux/neighbour.h: bits, of which an entry has one */
-#define NEIGH_STATES(X)                    \
-	X(NUD_NONE, "none")                \
-	X(NUD_INCOMPLETE, "INCOMPLETE")    \
-	X(NUD_REACHABLE, "REACHABLE")      \
-	X(NUD_STALE, "STALE")              \
-	X(NUD_DELAY, "DELAY")              \
-	X(NUD_PROBE, "PROBE")              \
-	X(NUD_FAILED, "FAILED")            \
-	X(NUD_NOARP, "NOARP")              \
+#define NEIGH_STATES(X)                 \
+	X(NUD_NONE, "none")             \
+	X(NUD_INCOMPLETE, "INCOMPLETE") \
+	X(NUD_REACHABLE, "REACHABLE")   \
+	X(NUD_STALE, "STALE")           \
+	X(NUD_DELAY, "DELAY")           \
+	X(NUD_PROBE, "PROBE")           \
+	X(NUD_FAILED, "FAILED")         \
+	X(NUD_NOARP, "NOARP")           \
 	X(NUD_PERMANENT, "PERMANENT")
 
 NAME_FUNCTION(neigh_state_name, NEIGH_STATES)
 
-#define SOCK_MATCHES(X)                               \
-	X(SOCK_MATCH_EXACT, "exact")                  \
-	X(SOCK_MATCH_PORTS, "same_ports")             \
-	X(SOCK_MATCH_LISTEN, "listens")               \
-	X(SOCK_MATCH_LISTEN_ADDR, "listens_on_other_address")  \
+#define SOCK_MATCHES(X)                                         \
+	X(SOCK_MATCH_EXACT, "exact")                            \
+	X(SOCK_MATCH_PORTS, "same_ports")                       \
+	X(SOCK_MATCH_LISTEN, "listens")                         \
+	X(SOCK_MATCH_LISTEN_ADDR, "listens_on_other_address")   \
 	X(SOCK_MATCH_LISTEN_FAMILY, "listens_for_other_family") \
-	X(SOCK_MATCH_LISTEN_NEAR, "listens_on_near_port")      \
-	X(SOCK_MATCH_LISTEN_NETNS, "listens_in_other_netns")   \
+	X(SOCK_MATCH_LISTEN_NEAR, "listens_on_near_port")       \
+	X(SOCK_MATCH_LISTEN_NETNS, "listens_in_other_netns")    \
 	X(SOCK_MATCH_OWNER, "owner")
 
 NAME_FUNCTION(sock_match_name, SOCK_MATCHES)
@@ -143,6 +143,7 @@ NAME_FUNCTION(sock_match_name, SOCK_MATCHES)
 NAME_FUNCTION(question_name, QUESTION_NAMES)
 
 /* include/uapi/asm-generic/errno-base.h and errno.h: those that the network can give */
+/* clang-format off */
 #define ERRNOS(X)                                                                                   \
 	X(EPERM) X(ENOENT) X(ESRCH) X(EINTR) X(EIO) X(ENXIO) X(E2BIG) X(EBADF) X(EAGAIN) X(ENOMEM)  \
 	X(EACCES) X(EFAULT) X(EBUSY) X(EEXIST) X(ENODEV) X(ENOTDIR) X(EINVAL) X(ENFILE) X(EMFILE)   \
@@ -153,6 +154,7 @@ NAME_FUNCTION(question_name, QUESTION_NAMES)
 	X(ECONNRESET) X(ENOBUFS) X(EISCONN) X(ENOTCONN) X(ESHUTDOWN) X(ETOOMANYREFS) X(ETIMEDOUT)   \
 	X(ECONNREFUSED) X(EHOSTDOWN) X(EHOSTUNREACH) X(EALREADY) X(EINPROGRESS) X(ESTALE)           \
 	X(ECANCELED) X(ENOKEY) X(EKEYREJECTED)
+/* clang-format on */
 
 const char *errno_name(int err)
 {
@@ -171,11 +173,13 @@ const char *const tcp_flag_names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", 
 
 /* include/uapi/linux/netfilter/nf_conntrack_common.h, enum ip_conntrack_status */
 const char *const ct_status_names[] = {
-	"EXPECTED",	"SEEN_REPLY",	"ASSURED", "CONFIRMED",	    "SRC_NAT",	"DST_NAT",   "SEQ_ADJUST",
-	"SRC_NAT_DONE", "DST_NAT_DONE", "DYING",   "FIXED_TIMEOUT", "TEMPLATE", "NAT_CLASH", "HELPER",
-	"OFFLOAD",	"HW_OFFLOAD",	NULL,
+	"EXPECTED",	 "SEEN_REPLY", "ASSURED",      "CONFIRMED",    "SRC_NAT",
+	"DST_NAT",	 "SEQ_ADJUST", "SRC_NAT_DONE", "DST_NAT_DONE", "DYING",
+	"FIXED_TIMEOUT", "TEMPLATE",   "NAT_CLASH",    "HELPER",       "OFFLOAD",
+	"HW_OFFLOAD",	 NULL,
 };
-const char *const sock_flag_names[] = {"present", "dead", "linger0", "timewait", "request", "v4mapped", NULL};
+const char *const sock_flag_names[] = {"present", "dead",     "linger0", "timewait",
+				       "request", "v4mapped", NULL};
 /* include/net/sock.h: RCV_SHUTDOWN, SEND_SHUTDOWN */
 const char *const shutdown_names[] = {"receive", "send", NULL};
 
@@ -205,10 +209,21 @@ void tcp_flags_text(uint8_t flags, struct strbuf *out)
 static const char *icmp4_name(unsigned type, unsigned code)
 {
 	static const char *const unreachable[] = {
-		"net-unreachable", "host-unreachable", "protocol-unreachable", "port-unreachable",
-		"fragmentation-needed", "source-route-failed", "net-unknown", "host-unknown",
-		"host-isolated", "net-prohibited", "host-prohibited", "net-unreachable-for-tos",
-		"host-unreachable-for-tos", "admin-prohibited", "host-precedence-violation",
+		"net-unreachable",
+		"host-unreachable",
+		"protocol-unreachable",
+		"port-unreachable",
+		"fragmentation-needed",
+		"source-route-failed",
+		"net-unknown",
+		"host-unknown",
+		"host-isolated",
+		"net-prohibited",
+		"host-prohibited",
+		"net-unreachable-for-tos",
+		"host-unreachable-for-tos",
+		"admin-prohibited",
+		"host-precedence-violation",
 		"precedence-cutoff",
 	};
 
@@ -234,8 +249,8 @@ static const char *icmp4_name(unsigned type, unsigned code)
 static const char *icmp6_name(unsigned type, unsigned code)
 {
 	static const char *const unreachable[] = {
-		"no-route", "admin-prohibited", "beyond-scope", "address-unreachable",
-		"port-unreachable", "policy-failed", "reject-route",
+		"no-route",	    "admin-prohibited", "beyond-scope", "address-unreachable",
+		"port-unreachable", "policy-failed",	"reject-route",
 	};
 
 	switch (type) {

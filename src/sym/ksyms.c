@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The symbols lie in one array sorted by address, 16 bytes each; their names lie one after the other in one text.
- * A kernel of 200,000 text symbols takes about 8 MB.
+ * The symbols lie in one array sorted by address, 16 bytes each; their names lie one after the
+ * other in one text. A kernel of 200,000 text symbols takes about 8 MB.
  */
 #include "sym/ksyms.h"
 
@@ -10,13 +10,16 @@
 #include <fcntl.h>
 
 /*
- * Where no symbol of the same module follows, the end of a function is unknown. Without a bound, an address outside of
- * all code would be told as the last function before it plus some gigabytes.
+ * Where no symbol of the same module follows, the end of a function is unknown. Without a bound, an
+ * address outside of all code would be told as the last function before it plus some gigabytes.
  */
 #define FUNC_UNKNOWN_MAX 0x10000ull
 #define FUNC_MAX 0x1000000ull
 
-/* One read() of /proc/kallsyms gives at most a page; a line is KSYM_NAME_LEN (512) and some more at most. */
+/*
+ * One read() of /proc/kallsyms gives at most a page; a line is KSYM_NAME_LEN (512) and some more at
+ * most.
+ */
 #define CHUNK 65536
 
 struct sym {
@@ -88,8 +91,8 @@ static int hex_digit(char c)
 }
 
 /*
- * "ffffffff81000000 T name" or "ffffffffc0000000 t name\t[module]" (kernel/kallsyms.c, s_show); *end is a NUL in place
- * of the newline. Whatever looks different is skipped.
+ * "ffffffff81000000 T name" or "ffffffffc0000000 t name\t[module]" (kernel/kallsyms.c, s_show);
+ * *end is a NUL in place of the newline. Whatever looks different is skipped.
  */
 static int line_parse(struct ksyms *k, char *line, char *end)
 {
@@ -172,7 +175,10 @@ static int sym_compare(const void *a, const void *b)
 	return x->name < y->name ? -1 : x->name > y->name;
 }
 
-/* The kernel's own symbols come sorted, and first; the modules' don't. Most often that leaves little to sort. */
+/*
+ * The kernel's own symbols come sorted, and first; the modules' don't. Most often that leaves
+ * little to sort.
+ */
 static void syms_sort(struct sym *v, size_t n)
 {
 	size_t sorted = 1;
@@ -184,7 +190,10 @@ static void syms_sort(struct sym *v, size_t n)
 		qsort(v, n, sizeof(*v), sym_compare);
 }
 
-/* Gives back what the doubling of the vectors took too much; a shrinking realloc that fails changes nothing. */
+/*
+ * Gives back what the doubling of the vectors took too much; a shrinking realloc that fails changes
+ * nothing.
+ */
 static void ksyms_shrink(struct ksyms *k)
 {
 	void *p = realloc(k->syms.v, k->syms.n * sizeof(*k->syms.v));
@@ -207,7 +216,8 @@ int ksyms_load(const char *path, struct ksyms **ret)
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
-	err = vec_push(&k->modules) ? file_parse(k, fd) : -ENOMEM; /* module 0 is the kernel: no name */
+	err = vec_push(&k->modules) ? file_parse(k, fd)
+				    : -ENOMEM; /* module 0 is the kernel: no name */
 	if (!err && !k->syms.n)
 		err = k->hidden ? -EPERM : -ENODATA;
 	if (err) {
@@ -246,7 +256,10 @@ static size_t syms_below(const struct ksyms *k, uint64_t addr)
 	return lo;
 }
 
-/* Of several names of one address: weak aliases, and names with underscores (_text), say less than the others. */
+/*
+ * Of several names of one address: weak aliases, and names with underscores (_text), say less than
+ * the others.
+ */
 static size_t sym_rank(const struct ksyms *k, const struct sym *s)
 {
 	return strspn(sym_name(k, s), "_") + (s->weak ? 100 : 0);

@@ -8,8 +8,9 @@
 struct ksyms;
 
 /*
- * Reads path (NULL: /proc/kallsyms) once; text symbols only. 0, -EPERM if the addresses are hidden (all zero),
- * or another negative errno. Read it after attaching BPF programs, so that their names are right.
+ * Reads path (NULL: /proc/kallsyms) once; text symbols only. 0, -EPERM if the addresses are hidden
+ * (all zero), or another negative errno. Read it after attaching BPF programs, so that their names
+ * are right.
  */
 int ksyms_load(const char *path, struct ksyms **ret);
 void ksyms_free(struct ksyms *k);

@@ -22,7 +22,7 @@
 
 struct key {
 	struct rec_tuple tuple; /* canonical */
-	uint32_t netns;		/* of loopback addresses only: they mean another host in each namespace */
+	uint32_t netns;		/* where the tuple alone does not tell: loopback addresses, missing ports */
 };
 
 struct key_entry {
@@ -171,7 +171,7 @@ static void key_make(struct key *key, const struct rec_tuple *tuple, uint32_t ne
 	memset(key, 0, sizeof(*key));
 	key->tuple = tuple_canonical(tuple);
 	key->tuple.pad = 0;
-	if (addr_is_loopback(tuple->src) || addr_is_loopback(tuple->dst))
+	if (addr_is_loopback(tuple->src) || addr_is_loopback(tuple->dst) || !tuple_is_whole(tuple))
 		key->netns = netns;
 }
 
@@ -213,6 +213,7 @@ static void entry_merge(struct track *t, struct entry *into, struct entry *from)
 	from->bytes = 0;
 	into->tl.open += from->tl.open;
 	into->tl.hard += from->tl.hard;
+	into->tl.suspects += from->tl.suspects;
 	into->tl.cut += from->tl.cut;
 	if (from->tl.first_ns < into->tl.first_ns)
 		into->tl.first_ns = from->tl.first_ns;
@@ -368,6 +369,16 @@ static void ask_behind_nat(struct track *t, struct entry *e, const struct rec_ct
 	ask(t, e, &q, ct->hdr.mono_ns);
 }
 
+/* A socket elsewhere: who lives there? And if only NAT hides that it is the same connection, it is this story's. */
+static struct entry *learn_socket(struct track *t, struct entry *e, const struct rec_sock_info *s)
+{
+	struct question q = {.kind = Q_NETNS, .netns = s->hdr.netns};
+
+	if (world_netns_wanted(t->world, s->hdr.netns))
+		ask(t, e, &q, s->hdr.mono_ns);
+	return s->match == SOCK_MATCH_PORTS ? entry_claim(t, e, &s->tuple, s->hdr.netns) : e;
+}
+
 bool track_question(struct track *t, struct question *ret)
 {
 	if (t->question_at >= t->questions.n) {
@@ -392,7 +403,7 @@ static struct entry *find_by_sock(struct track *t, const struct rec_event *ev)
 		return NULL;
 	timeline_each_event(&s->entry->tl, e)
 	{
-		if (addr_equal(e->sock.tuple.dst, ev->pkt.tuple.dst) && e->sock.tuple.dport == ev->pkt.tuple.dport)
+		if (e->hdr.netns == ev->hdr.netns && addr_equal(e->sock.tuple.dst, ev->pkt.tuple.dst) && e->sock.tuple.dport == ev->pkt.tuple.dport)
 			return s->entry;
 	}
 	return NULL;
@@ -472,7 +483,14 @@ static int add_event(struct track *t, const struct rec_event *ev)
 		return 0;
 	}
 	entry_keep(t, e, &own.hdr);
-	if (weight == WEIGHT_NONE)
+	if (world_netns_wanted(t->world, ev->hdr.netns)) {
+		struct question q = {.kind = Q_NETNS, .netns = ev->hdr.netns};
+
+		ask(t, e, &q, ev->hdr.mono_ns);
+	}
+	e->tl.suspects += weight != WEIGHT_NONE;
+	/* A retransmission says nothing by itself, but that what was dropped before is missed. */
+	if (weight == WEIGHT_NONE && !(ev->hdr.kind == REC_RETRANS && e->tl.suspects))
 		return 0;
 	ask_needs(t, e, ev);
 	ripen(e, ev->hdr.mono_ns);
@@ -500,6 +518,8 @@ static int add_lookup(struct track *t, const struct rec_hdr *rec)
 	if (e->tl.state == TIMELINE_JUDGED)
 		return 0;
 	entry_keep(t, e, rec);
+	if (rec->kind == REC_SOCK)
+		learn_socket(t, e, (const struct rec_sock_info *)rec);
 	if (rec->kind == REC_CT) {
 		const struct rec_ct *ct = (const struct rec_ct *)rec;
 

@@ -32,6 +32,7 @@ struct timeline {
 	uint64_t trigger_ns; /* of the event that made it ripen */
 	uint32_t open;	     /* questions without an answer yet */
 	uint32_t hard;	     /* events that are failures */
+	uint32_t suspects;   /* events that are or may be */
 	uint32_t cut;	     /* events beyond the limit, not kept */
 	uint64_t verdict_id; /* once judged */
 };

@@ -42,6 +42,10 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 		return drops_on_purpose(e, w) ? WEIGHT_HARD : WEIGHT_NONE;
 	if (strcmp(e->reason_name, "NO_SOCKET") == 0)
 		return weigh_no_socket(e);
+	/* TCP repairs the loss of a segment, and some rules mean to drop stray ones: what follows tells if it hurts. */
+	if (tcp && strcmp(e->reason_name, "NETFILTER_DROP") == 0 && e->pkt.has & PKT_L4 &&
+	    !(e->pkt.tcp_flags & TCPHDR_SYN))
+		return WEIGHT_SOFT;
 	if (reason->weight == REASON_FAILURE)
 		return WEIGHT_HARD;
 	/* A queue that is full costs a stream a retransmission, but a datagram or a handshake its life. */
@@ -76,8 +80,10 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 	case REC_RST_SENT:
 	case REC_RST_RECV:
 	case REC_CONNECT:
-	case REC_SOCK_ERR:
 		return WEIGHT_HARD;
+	case REC_SOCK_ERR:
+		/* The socket's own process disconnects it: the reset that goes with that tells more. */
+		return world_stack_has(w, e, "tcp_disconnect") ? WEIGHT_NONE : WEIGHT_HARD;
 	case REC_DROP:
 		return weigh_drop(e, w);
 	case REC_STATE:

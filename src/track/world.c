@@ -11,6 +11,7 @@ struct symbol {
 
 struct netns {
 	uint32_t inum;
+	bool known; /* or only asked for */
 	struct rec_netns rec;
 	UT_hash_handle hh;
 };
@@ -68,23 +69,41 @@ static int symbol_add(struct world *w, const struct rec_symbol *rec)
 	return 0;
 }
 
-static int netns_add(struct world *w, const struct rec_netns *rec)
+static struct netns *netns_find(const struct world *w, uint32_t inum)
 {
 	struct netns *n;
-	uint32_t inum = rec->hdr.netns;
 
 	HASH_FIND(hh, w->netns, &inum, sizeof(inum), n);
-	if (!n) {
-		if (HASH_COUNT(w->netns) >= NETNS_MAX)
-			return 0;
-		n = calloc(1, sizeof(*n));
-		if (!n)
-			return -ENOMEM;
-		n->inum = inum;
-		HASH_ADD(hh, w->netns, inum, sizeof(n->inum), n);
-	}
+	return n;
+}
+
+static struct netns *netns_new(struct world *w, uint32_t inum)
+{
+	struct netns *n = HASH_COUNT(w->netns) < NETNS_MAX ? calloc(1, sizeof(*n)) : NULL;
+
+	if (!n)
+		return NULL;
+	n->inum = inum;
+	HASH_ADD(hh, w->netns, inum, sizeof(n->inum), n);
+	return n;
+}
+
+static int netns_add(struct world *w, const struct rec_netns *rec)
+{
+	struct netns *n = netns_find(w, rec->hdr.netns);
+
+	if (!n)
+		n = netns_new(w, rec->hdr.netns);
+	if (!n)
+		return 0;
 	n->rec = *rec;
+	n->known = true;
 	return 0;
+}
+
+bool world_netns_wanted(struct world *w, uint32_t inum)
+{
+	return inum && !netns_find(w, inum) && netns_new(w, inum);
 }
 
 int world_add(struct world *w, const struct rec_hdr *rec)
@@ -106,10 +125,9 @@ const struct rec_symbol *world_symbol(const struct world *w, uint64_t addr)
 
 const struct rec_netns *world_netns(const struct world *w, uint32_t inum)
 {
-	struct netns *n;
+	const struct netns *n = netns_find(w, inum);
 
-	HASH_FIND(hh, w->netns, &inum, sizeof(inum), n);
-	return n ? &n->rec : NULL;
+	return n && n->known ? &n->rec : NULL;
 }
 
 static bool name_is(const char *name, const char *function)

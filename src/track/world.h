@@ -18,6 +18,9 @@ int world_add(struct world *w, const struct rec_hdr *rec);
 const struct rec_symbol *world_symbol(const struct world *w, uint64_t addr);
 const struct rec_netns *world_netns(const struct world *w, uint32_t inum);
 
+/* True once for each namespace that nothing is known of, so that it is asked for once. */
+bool world_netns_wanted(struct world *w, uint32_t inum);
+
 /* Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in the kernel stack of e? */
 bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function);
 

@@ -16,6 +16,7 @@
 #define KUBE "kubernetes pod " POD " container 0123456789ab"
 #define USER "/user.slice/user-1000.slice/user@1000.service/user.slice/"
 
+/* clang-format off: it would tear the paths apart */
 static const struct {
 	const char *cgroup, *want; /* NULL: no container */
 } cases[] = {
@@ -35,7 +36,7 @@ static const struct {
 	{"no colon, no slash", NULL},
 	{"12:pids:/user.slice\n0::/\n", NULL},
 
-	/* docker: systemd and cgroupfs driver, v1, inside another, from within a cgroup namespace */
+	/* docker: systemd and cgroupfs driver, v1, nested, from within a cgroup namespace */
 	{"0::/system.slice/docker-" ID ".scope\n", "docker 0123456789ab"},
 	{"0::/system.slice/docker-" ID ".scope/init.scope\n", "docker 0123456789ab"},
 	{"0::/docker/" ID "\n", "docker 0123456789ab"},
@@ -59,17 +60,24 @@ static const struct {
 	{"0::/machine.slice/libpod-" ID ".scope/container\n", "podman 0123456789ab"},
 	{"0::" USER "libpod-" ID ".scope/container\n", "podman 0123456789ab"},
 	{"0::" USER "user-libpod_pod_" ID2 ".slice/libpod-" ID ".scope\n", "podman 0123456789ab"},
-	{"0::/machine.slice/machine-libpod_pod_" ID2 ".slice/libpod-" ID ".scope/container\n",
-	 "podman 0123456789ab"},
+	{"0::/machine.slice/machine-libpod_pod_" ID2 ".slice/libpod-" ID ".scope/container\n", "pod"
+											       "man"
+											       " 01"
+											       "234"
+											       "567"
+											       "89a"
+											       "b"},
 	{"0::/libpod_parent/libpod-" ID "\n", "podman 0123456789ab"},
 	{"0::/system.slice/web.service/libpod-payload-" ID "\n", "podman 0123456789ab"},
 	{"0::/machine.slice/buildah-" ID ".scope\n", "buildah 0123456789ab"},
 
-	/* kubernetes: drivers, runtimes, classes of service, static pods, kind, systemd path with cgroupfs driver */
+	/* kubernetes: drivers, runtimes, classes of service, static pods, kind, mixed drivers */
 	{"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_
-	 ".slice/cri-containerd-" ID ".scope\n", KUBE},
-	{"0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_ ".slice/crio-" ID
-	 ".scope/container\n", KUBE},
+	 ".slice/cri-containerd-" ID ".scope\n",
+	 KUBE},
+	{"0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" POD_
+	 ".slice/crio-" ID ".scope/container\n",
+	 KUBE},
 	{"0::/kubepods.slice/kubepods-pod" POD_ ".slice/docker-" ID ".scope\n", KUBE},
 	{"11:memory:/kubepods/burstable/pod" POD "/" ID "\n0::/\n", KUBE},
 	{"0::/kubepods/pod" POD "/" ID "\n", KUBE},
@@ -78,9 +86,12 @@ static const struct {
 	 "a1b2c3d4e5f60718293a4b5c6d7e8f90.slice/cri-containerd-" ID ".scope\n",
 	 "kubernetes pod a1b2c3d4e5f60718293a4b5c6d7e8f90 container 0123456789ab"},
 	{"0::/docker/" ID2 "/kubelet/kubepods/burstable/pod" POD "/" ID "\n", KUBE},
-	{"0::/system.slice/docker-" ID2 ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-"
-	 "burstable.slice/kubelet-kubepods-burstable-pod" POD_ ".slice/cri-containerd-" ID ".scope\n", KUBE},
-	{"0::/system.slice/containerd.service/kubepods-burstable-pod" POD_ ".slice:cri-containerd:" ID "\n",
+	{"0::/system.slice/docker-" ID2 ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-"
+	 "kubepods-burstable.slice/kubelet-kubepods-burstable-pod" POD_ ".slice/cri-containerd-" ID
+	 ".scope\n",
+	 KUBE},
+	{"0::/system.slice/containerd.service/kubepods-burstable-pod" POD_ ".slice:cri-"
+									   "containerd:" ID "\n",
 	 KUBE},
 
 	/* others */
@@ -91,6 +102,7 @@ static const struct {
 	{"0::/lxc.payload/web\n", "lxc web"},
 	{"0::/machine.slice/systemd-nspawn@build.service/payload\n", "nspawn build"},
 };
+/* clang-format on */
 
 static void test_cases(void **state)
 {

@@ -133,9 +133,20 @@ static void test_hidden(void **state)
 static void test_no_symbols(void **state)
 {
 	static const char *const texts[] = {
-		"", "\n", "\n\n\n", "ffffffff81000000", "ffffffff81000000 T cut", "ffffffff81000000 T \n",
-		"ffffffff81000000  T x\n", "ffffffff81000000 T\n", "(null) T x\n", "zz T x\n", " T x\n",
-		"ffffffff81000000 D data\n", "1ffffffff81000000 T too_long\n", "ffffffff81000000Tx\n",
+		"",
+		"\n",
+		"\n\n\n",
+		"ffffffff81000000",
+		"ffffffff81000000 T cut",
+		"ffffffff81000000 T \n",
+		"ffffffff81000000  T x\n",
+		"ffffffff81000000 T\n",
+		"(null) T x\n",
+		"zz T x\n",
+		" T x\n",
+		"ffffffff81000000 D data\n",
+		"1ffffffff81000000 T too_long\n",
+		"ffffffff81000000Tx\n",
 	};
 	struct ksyms *k;
 
@@ -163,8 +174,8 @@ static void test_odd_lines(void **state)
 				   "ffffffff81000010 t bracket]\n"
 				   "ffffffff81000020 t tab\t]\n"
 				   "ffffffff81000030 t empty\t[]\n"
-				   "ffffffff81000040 t a_module_whose_name_is_longer\t[than_thirtyone_characters_allowed]\n"
-				   "ffffffff81000050 t same_again\t[than_thirtyone_characters_allowed]\n"
+				   "ffffffff81000040 t long\t[than_thirtyone_characters_allowed]\n"
+				   "ffffffff81000050 t same\t[than_thirtyone_characters_allowed]\n"
 				   "FFFFFFFF81000060 T UPPER\n";
 	struct ksyms *k;
 
@@ -172,8 +183,7 @@ static void test_odd_lines(void **state)
 	assert_int_equal(load(text, sizeof(text) - 1, &k), 0);
 	assert_found(k, 0xffffffff81000001, "a+0x1/0x10");
 	assert_found(k, 0xffffffff81000011, "bracket]+0x1/0x10");
-	assert_found(k, 0xffffffff81000041,
-		     "a_module_whose_name_is_longer+0x1/0x10 than_thirtyone_characters_allow");
+	assert_found(k, 0xffffffff81000041, "long+0x1/0x10 than_thirtyone_characters_allow");
 	assert_found(k, 0xffffffff81000061, "UPPER+0x1/0x0");
 	ksyms_free(k);
 }
@@ -214,8 +224,8 @@ static void test_this_kernel(void **state)
 
 	(void)state;
 	if (err) {
-		print_message("this kernel's symbols: skipped: %s\n", strerror(-err));
-		skip();
+		print_message("# this kernel's symbols skipped: %s\n", strerror(-err));
+		return;
 	}
 	addr = ksyms_addr(k, "tcp_v4_rcv");
 	assert_int_not_equal(addr, 0);
@@ -229,10 +239,10 @@ static void test_this_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),	   cmocka_unit_test(test_modules),
-		cmocka_unit_test(test_aliases),	   cmocka_unit_test(test_hidden),
-		cmocka_unit_test(test_no_symbols), cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_odd_lines),  cmocka_unit_test(test_long),
+		cmocka_unit_test(test_find),	    cmocka_unit_test(test_modules),
+		cmocka_unit_test(test_aliases),	    cmocka_unit_test(test_hidden),
+		cmocka_unit_test(test_no_symbols),  cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_odd_lines),   cmocka_unit_test(test_long),
 		cmocka_unit_test(test_this_kernel),
 	};
 

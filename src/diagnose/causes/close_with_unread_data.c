@@ -23,14 +23,14 @@ static bool judge(struct judge *j)
 	exiting = fact_stack(j, "do_exit");
 	killed = exiting && fact_stack(j, "get_signal");
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "The process %s with %u bytes received but not read. TCP then sends a reset instead of a "
+	verdict_explain(j->v, "The process %s with %u received bytes still unread. TCP then sends a reset instead of a "
 			      "normal end, so that the peer knows its data was lost; what was still on its way to the peer "
 			      "may be lost too.",
 			killed ? "was killed" : exiting ? "ended" : "closed the socket", e->sock.unread);
 	verdict_evidence(j->v, "%s%s: %s", e->has_reason ? "the kernel's reason is TCP_ABORT_ON_CLOSE" : "the stack shows it",
 			 e->sock.unread ? "" : " (the count of unread bytes is gone)", say_stack(j, e));
 	if (e->sock.unread)
-		verdict_evidence(j->v, "%u bytes from %s were in the receive queue", e->sock.unread, say_dst(&e->sock.tuple));
+		verdict_evidence(j->v, "%u bytes from %s were unread in the receive queue", e->sock.unread, say_dst(&e->sock.tuple));
 	if (e->task.pid)
 		verdict_hit(j->v, "%s (%s) %s; its peer %s gets the reset", say_task(e), say_netns(j, e->hdr.netns),
 			    killed ? "was killed" : exiting ? "ended" : "closed", say_dst(&e->sock.tuple));

@@ -39,7 +39,7 @@ static bool judge(struct judge *j)
 	bool gave_up = !e->sock.err;
 
 	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE ||
-	    (e->sock.err && e->sock.err != ETIMEDOUT))
+	    (e->sock.err && e->sock.err != ETIMEDOUT) || fact_loss(j))
 		return false;
 	j->v->certainty = m->syn_count ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	if (m->syn_count)

@@ -13,7 +13,7 @@ static bool errno_is_unreachable(int err)
 
 static bool concerns(const struct rec_event *e)
 {
-	return e->hdr.kind == REC_CONNECT || e->hdr.kind == REC_SOCK_ERR || e->hdr.kind == REC_DROP;
+	return e->hdr.kind != REC_DROP || strncmp(e->reason_name, "NEIGH_", 6) == 0;
 }
 
 /* What an ICMP error says (RFC 792, RFC 1812 section 5.2.7, RFC 4443). */
@@ -61,16 +61,47 @@ static const struct rec_event *icmp_error(const struct judge *j)
 	return sent;
 }
 
-static const struct rec_event *neighbour_drop(const struct judge *j)
+/* The drop, or the ICMP error to itself, by which this host gives up waiting: net/ipv4/arp.c, net/ipv6/ndisc.c. */
+static const struct rec_event *neighbour_failure(const struct judge *j)
 {
+	const struct rec_event *icmp = NULL;
+
 	timeline_each_event(j->tl, e)
 	{
-		if (e->hdr.kind == REC_DROP &&
-		    (strcmp(e->reason_name, "NEIGH_FAILED") == 0 || fact_stack_of(j, e, "arp_error_report") ||
-		     fact_stack_of(j, e, "ndisc_error_report")))
+		bool gave_up = fact_stack_of(j, e, "arp_error_report") || fact_stack_of(j, e, "ndisc_error_report");
+
+		if (e->hdr.kind == REC_DROP && (strcmp(e->reason_name, "NEIGH_FAILED") == 0 || gave_up))
 			return e;
+		if (e->hdr.kind == REC_ICMP_SENT && gave_up)
+			icmp = e;
 	}
-	return NULL;
+	return icmp;
+}
+
+/* connect() was given up while its SYN still waited for the neighbour: nothing failed yet, but the entry tells. */
+static bool judge_waiting(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+
+	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE || e->sock.err || e->mem.syn_count)
+		return false;
+	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n)
+	{
+		/* include/uapi/linux/neighbour.h: NUD_INCOMPLETE 0x01, NUD_FAILED 0x20 */
+		if (n->hdr.netns != e->hdr.netns || !(n->state & 0x21))
+			continue;
+		j->v->certainty = CERTAINTY_LIKELY;
+		verdict_explain(j->v, "The next hop %s does not answer %s on %s, so not one SYN left before the program gave up.",
+				say_addr(n->addr), e->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP", n->ifname);
+		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr), n->ifname,
+				 neigh_state_name(n->state));
+		verdict_evidence(j->v, "SYN_SENT to CLOSE, and no SYN reached a device: %s", say_stack(j, e));
+		hit_all(j);
+		verdict_fix(j->v, "none", "is %s switched on, on the same link, with that address? %sip neigh show %s",
+			    say_addr(n->addr), say_netns_prefix(j, e->hdr.netns), say_addr(n->addr));
+		return true;
+	}
+	return false;
 }
 
 static const struct rec_route *route_of(const struct judge *j)
@@ -91,8 +122,8 @@ static void tell_neighbour(struct judge *j, const struct rec_event *drop)
 
 	verdict_explain(j->v, "The next hop %s did not answer %s on %s: nobody on that link has the address, or it is down.",
 			say_addr(hop), what, drop->ifname[0] ? drop->ifname : "the link");
-	verdict_evidence(j->v, "%s was dropped while it waited for the neighbour's hardware address: %s",
-			 say_packet(&drop->pkt), say_stack(j, drop));
+	verdict_evidence(j->v, "%s waited for the neighbour's hardware address in vain: %s", say_packet(&drop->pkt),
+			 say_stack(j, drop));
 	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n)
 	{
 		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr), n->ifname,
@@ -160,8 +191,10 @@ static bool route_says_so(const struct judge *j)
 
 static bool judge(struct judge *j)
 {
-	const struct rec_event *e = j->ev, *icmp = icmp_error(j), *drop = neighbour_drop(j);
+	const struct rec_event *e = j->ev, *icmp = icmp_error(j), *drop = neighbour_failure(j);
 
+	if (judge_waiting(j))
+		return true;
 	switch (e->hdr.kind) {
 	case REC_CONNECT:
 	case REC_SOCK_ERR:
@@ -196,7 +229,7 @@ static bool judge(struct judge *j)
 const struct cause cause_connect_unreachable = {
 	.id = "connect-unreachable",
 	.rank = RANK_ROOT,
-	.kinds = KIND(CONNECT) | KIND(SOCK_ERR) | KIND(DROP),
+	.kinds = KIND(CONNECT) | KIND(SOCK_ERR) | KIND(DROP) | KIND(STATE),
 	.needs = Q_ROUTE,
 	.concerns = concerns,
 	.judge = judge,

@@ -10,13 +10,11 @@ static bool judge_silence(struct judge *j)
 	uint32_t unacked = e->sock.write_seq - e->sock.snd_una;
 	unsigned resent = 0;
 
-	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || fact_event(j, REC_STATE))
+	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || fact_was_connecting(j) || fact_loss(j))
 		return false;
 	timeline_each_event(j->tl, other)
 	{
 		resent += other->hdr.kind == REC_RETRANS;
-		if (other->hdr.kind == REC_DROP && track_weight(other, j->world) == WEIGHT_HARD)
-			return false;
 	}
 	j->v->certainty = CERTAINTY_LIKELY;
 	verdict_explain(j->v, "%s stopped answering, so this host gave the connection up (ETIMEDOUT)%s. Nothing on this host "

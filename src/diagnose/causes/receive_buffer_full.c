@@ -30,7 +30,7 @@ static bool judge_closed_window(struct judge *j)
 	const struct rec_sock_info *peer;
 	struct rec_tuple back = tuple_reverse(&e->sock.tuple);
 
-	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || e->sock.snd_wnd || e->sock.write_seq == e->sock.snd_una)
+	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || fact_was_connecting(j) || e->sock.snd_wnd || e->sock.write_seq == e->sock.snd_una)
 		return false;
 	peer = NULL;
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)

@@ -53,10 +53,16 @@ static void tell_reset(struct judge *j)
 
 static bool judge(struct judge *j)
 {
-	const struct rec_event *e = j->ev;
+	const struct rec_event *e = j->ev, *loss = fact_loss(j);
 
 	if (track_weight(e, j->world) != WEIGHT_HARD)
 		return false;
+	/* A connection that ran into a time-out, with packets lost here: what lost them is the better question. */
+	if (loss && (e->hdr.kind == REC_SOCK_ERR || e->hdr.kind == REC_STATE)) {
+		verdict_evidence(j->v, "the connection then failed with %s in %s", e->sock.err ? errno_name(e->sock.err) : "no error",
+				 say_netns(j, e->hdr.netns));
+		j->ev = e = loss;
+	}
 	j->v->certainty = CERTAINTY_UNKNOWN;
 	switch (e->hdr.kind) {
 	case REC_DROP:
