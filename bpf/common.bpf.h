@@ -44,6 +44,7 @@
 #define NSEC_PER_SEC 1000000000ull
 
 extern const volatile struct config cfg;
+extern u64 lost_ever; /* events, of all kinds */
 
 /* ---- maps: weak, so that the objects link into one set ---- */
 
@@ -318,6 +319,7 @@ SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count(&v->lost);
+		count(&lost_ever);
 		return NULL;
 	}
 	count(&v->shown);

@@ -3,6 +3,7 @@
 #include "common.bpf.h"
 
 const volatile struct config cfg = {};
+u64 lost_ever = 0;
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 

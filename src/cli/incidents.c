@@ -14,7 +14,7 @@
 struct incident {
 	char key[256];
 	struct verdict v;
-	uint64_t last_ns, told_ns;
+	uint64_t last_ns, last_wall_ns, told_ns;
 	uint64_t total, told;
 	UT_hash_handle hh;
 };
@@ -46,8 +46,11 @@ int incidents_new(repeat_fn *fn, void *arg, struct incidents **ret)
 
 static void tell(struct incidents *in, struct incident *i, uint64_t now)
 {
+	struct verdict again = i->v; /* shares its texts: only told, never freed */
+
+	again.wall_ns = i->last_wall_ns;
 	if (i->total > i->told + 1)
-		in->fn(in->arg, &i->v, i->total - 1 - i->told, i->total);
+		in->fn(in->arg, &again, i->total - 1 - i->told, i->total);
 	i->told = i->total - 1;
 	i->told_ns = now;
 }
@@ -113,6 +116,7 @@ uint64_t incidents_add(struct incidents *in, struct verdict *v, bool *ret_repeat
 	*ret_repeats = known != NULL;
 	if (known) {
 		known->last_ns = v->mono_ns;
+		known->last_wall_ns = v->wall_ns;
 		known->total++;
 		tally_add(in, v->cause, 0, v->events);
 		verdict_free(v);

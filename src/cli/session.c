@@ -178,7 +178,7 @@ static void print_verdict(struct session *s, const struct verdict *v)
 
 static void judge(struct session *s, struct timeline *tl)
 {
-	struct diagnose_loss loss = {.lost = tl->cut > 0};
+	struct diagnose_loss loss = {.lost = tl->cut > 0 || (s->lost && s->lost_ns >= tl->first_ns)};
 	struct verdict v = {0};
 	const struct verdict *told;
 	bool repeats;
@@ -198,8 +198,13 @@ static void judge(struct session *s, struct timeline *tl)
 
 void session_step(struct session *s, uint64_t now)
 {
+	uint64_t lost = live_lost(s->live);
 	struct timeline *tl;
 
+	if (lost != s->lost) {
+		s->lost = lost;
+		s->lost_ns = now_mono();
+	}
 	ask_all(s);
 	while (!session_enough(s) && (tl = track_ripe(s->track, now)))
 		judge(s, tl);

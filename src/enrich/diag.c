@@ -123,7 +123,7 @@ static struct inet_diag_req_v2 *request_start(char buf[REQUEST_SIZE], uint8_t fa
 int diag_find(struct nl *nl, const struct rec_tuple *local, uint32_t ifindex, diag_fn fn, void *arg)
 {
 	char buf[REQUEST_SIZE] __attribute__((aligned(8)));
-	struct rec_tuple t = local->proto == IPPROTO_UDP ? tuple_reversed(local) : *local;
+	struct rec_tuple t = local->proto == IPPROTO_UDP ? tuple_reverse(local) : *local;
 	bool v4 = addr_is_v4(t.src) && addr_is_v4(t.dst);
 	struct inet_diag_req_v2 *req = request_start(buf, v4 ? AF_INET : AF_INET6, t.proto, 0);
 	struct sink sink = {fn, arg, t.proto};

@@ -84,11 +84,6 @@ struct enrich {
 
 void lookup_add(struct lookup *l, void *rec, enum rec_kind kind, uint32_t netns)
 {
-	static const uint16_t sizes[REC_KIND_COUNT] = {
-#define REC_KIND_SIZE(id, name, type, words) [REC_##id] = sizeof(struct type),
-		REC_KINDS(REC_KIND_SIZE)
-#undef REC_KIND_SIZE
-	};
 	struct rec_hdr *hdr = rec;
 
 	if (l->count >= LOOKUP_RECORDS_MAX)
@@ -97,7 +92,7 @@ void lookup_add(struct lookup *l, void *rec, enum rec_kind kind, uint32_t netns)
 		.magic = REC_MAGIC,
 		.version = REC_VERSION,
 		.kind = (uint16_t)kind,
-		.size = sizes[kind],
+		.size = (uint32_t)record_kind_size(kind),
 		.netns = netns,
 		.mono_ns = now_mono(),
 		.wall_ns = now_wall(),
@@ -148,7 +143,7 @@ static bool question_same(const struct question *a, const struct question *b)
 {
 	return a->kind == b->kind && a->netns == b->netns && a->ifindex == b->ifindex &&
 	       a->inode == b->inode && tuple_equal(&a->tuple, &b->tuple) &&
-	       a->tuple.proto == b->tuple.proto && !strcmp(a->name, b->name);
+	       !strcmp(a->name, b->name);
 }
 
 /* The records of c once more, as answer to l's question. */

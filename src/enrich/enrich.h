@@ -5,8 +5,8 @@
  * lookup could not be made).
  *
  * The worker moves itself, and no other thread, between network namespaces. It needs CAP_SYS_ADMIN
- * for that, CAP_SYS_PTRACE to see who holds a socket, CAP_NET_ADMIN for conntrack; what it lacks
- * becomes an answer's err.
+ * for that, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH to see who holds a socket, CAP_NET_ADMIN for
+ * conntrack; what it lacks becomes an answer's err or an owner unknown.
  */
 #ifndef TCPWHY_ENRICH_H
 #define TCPWHY_ENRICH_H

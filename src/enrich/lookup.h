@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "record/question.h"
+#include "record/record.h"
 
 struct netns_map;
 struct owner_cache;
@@ -42,60 +43,20 @@ int route_answer(struct lookup *l);
 int sysctl_answer(struct lookup *l);
 int counter_answer(struct lookup *l);
 
-/* Addresses of records are IPv6 or IPv4-mapped; the kernel's interfaces want either. */
-static const uint8_t addr_v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-static inline bool addr_is_v4(const uint8_t addr[16])
-{
-	return !memcmp(addr, addr_v4_prefix, sizeof(addr_v4_prefix));
-}
-
-/* af: AF_INET or AF_INET6; bytes: 4 or 16 of them. */
-static inline void addr_set(uint8_t ret[16], bool v4, const void *bytes)
-{
-	if (v4) {
-		memcpy(ret, addr_v4_prefix, 12);
-		memcpy(ret + 12, bytes, 4);
-	} else {
-		memcpy(ret, bytes, 16);
-	}
-}
-
-/* The family's bytes of addr: the last 4, or all 16. */
+/* The kernel's interfaces want the family's own bytes of an address: the last 4, or all 16. */
 static inline const uint8_t *addr_bytes(const uint8_t addr[16], bool v4)
 {
 	return v4 ? addr + 12 : addr;
 }
 
-static inline bool addr_equal(const uint8_t a[16], const uint8_t b[16])
+/* And back: bytes are 4 or 16. */
+static inline void addr_set(uint8_t ret[16], bool v4, const void *bytes)
 {
-	return !memcmp(a, b, 16);
-}
+	static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-/* 0.0.0.0 or :: */
-static inline bool addr_is_any(const uint8_t addr[16])
-{
-	static const uint8_t zero[16];
-
-	return !memcmp(addr_is_v4(addr) ? addr + 12 : addr, zero, addr_is_v4(addr) ? 4 : 16);
-}
-
-static inline struct rec_tuple tuple_reversed(const struct rec_tuple *t)
-{
-	struct rec_tuple r = *t;
-
-	memcpy(r.src, t->dst, 16);
-	memcpy(r.dst, t->src, 16);
-	r.sport = t->dport;
-	r.dport = t->sport;
-	return r;
-}
-
-/* Addresses and ports, not what is said about them. */
-static inline bool tuple_equal(const struct rec_tuple *a, const struct rec_tuple *b)
-{
-	return a->sport == b->sport && a->dport == b->dport && addr_equal(a->src, b->src) &&
-	       addr_equal(a->dst, b->dst);
+	if (v4)
+		memcpy(ret, v4_mapped, sizeof(v4_mapped));
+	memcpy(v4 ? ret + 12 : ret, bytes, v4 ? 4 : 16);
 }
 
 #endif

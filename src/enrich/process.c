@@ -258,7 +258,8 @@ void owners_fill(struct owner_cache *c, char *buf, size_t len)
 /* A socket's inode is known from an event: nothing else of it is asked. */
 int owner_answer(struct lookup *l)
 {
-	struct rec_sock_info rec = {.inode = l->q->inode, .match = SOCK_MATCH_OWNER, .tuple = l->q->tuple};
+	struct rec_sock_info rec = {
+		.inode = l->q->inode, .match = SOCK_MATCH_OWNER, .tuple = l->q->tuple};
 
 	lookup_add(l, &rec, REC_SOCK, l->q->netns);
 	owners_fill(l->owners, l->out.s, l->out.len);

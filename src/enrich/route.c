@@ -211,7 +211,7 @@ static int neigh_find(struct nl *nl, struct rec_neigh *r)
 	return err == -ENOENT ? 0 : err;
 }
 
-static int route_lookup(struct lookup *l, const struct rec_tuple *t)
+static int route_lookup(struct lookup *l, const struct rec_tuple *t, uint32_t ifindex)
 {
 	struct rec_route route = {0};
 	struct rec_neigh neigh = {0};
@@ -220,7 +220,7 @@ static int route_lookup(struct lookup *l, const struct rec_tuple *t)
 
 	if (err)
 		return err;
-	route_find(&nl, t, l->q->ifindex, &route);
+	route_find(&nl, t, ifindex, &route);
 	lookup_add(l, &route, REC_ROUTE, l->q->netns);
 	if (route.err || route.type != RTN_UNICAST || !route.oif)
 		return 0;
@@ -234,13 +234,14 @@ static int route_lookup(struct lookup *l, const struct rec_tuple *t)
 }
 
 /*
- * The route back is that of the tuple reversed: its record says so, as its tuple is always "to
- * dst".
+ * The route back is that of the tuple reversed (its record says so, as its tuple is always "to
+ * dst"), and no packet that arrives by the device.
  */
 int route_answer(struct lookup *l)
 {
 	const struct question *q = l->q;
-	struct rec_tuple t = q->kind == Q_ROUTE_BACK ? tuple_reversed(&q->tuple) : q->tuple;
+	bool back = q->kind == Q_ROUTE_BACK;
+	struct rec_tuple t = back ? tuple_reverse(&q->tuple) : q->tuple;
 	int err;
 
 	if (addr_is_v4(t.src) != addr_is_v4(t.dst) && !addr_is_any(t.src))
@@ -248,7 +249,7 @@ int route_answer(struct lookup *l)
 	err = netns_enter(l->netns, q->netns);
 	if (err)
 		return err;
-	err = route_lookup(l, &t);
+	err = route_lookup(l, &t, back ? 0 : q->ifindex);
 	netns_leave(l->netns);
 	return err;
 }

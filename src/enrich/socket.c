@@ -75,7 +75,7 @@ static void found_by_ports(void *arg, const struct diag_sock *s)
 	const struct rec_tuple *t = &s->rec.tuple;
 	struct rec_tuple asked = v->l->q->tuple;
 
-	for (int i = 0; i < 2; i++, asked = tuple_reversed(&asked)) {
+	for (int i = 0; i < 2; i++, asked = tuple_reverse(&asked)) {
 		if (t->sport != asked.sport || t->dport != asked.dport)
 			continue;
 		if (addr_equal(t->dst, asked.dst) && !addr_equal(t->src, asked.src)) {
@@ -114,7 +114,7 @@ static int address_find(struct nl *nl, struct visit *v, const struct address_lis
 	for (size_t i = 0; i < 2 * list->n; i++) {
 		const struct address *a = &list->v[i / 2];
 
-		v->local = i % 2 ? tuple_reversed(&asked) : asked;
+		v->local = i % 2 ? tuple_reverse(&asked) : asked;
 		if (addr_is_v4(a->addr) != addr_is_v4(v->local.dst) ||
 		    addr_equal(a->addr, v->local.src) != same)
 			continue;
@@ -161,7 +161,7 @@ static int tuple_find(struct nl *nl, struct visit *v)
 	for (int i = 0; i < 2; i++) {
 		uint32_t count = v->l->count;
 
-		v->local = i ? tuple_reversed(&q->tuple) : q->tuple;
+		v->local = i ? tuple_reverse(&q->tuple) : q->tuple;
 		err = diag_find(nl, &v->local, 0, found_one, v);
 		if (v->l->count == count && v->netns == q->netns && q->ifindex)
 			err = diag_find(nl, &v->local, q->ifindex, found_one, v);

@@ -323,6 +323,11 @@ int live_take(struct live *l, void (*fn)(void *arg, struct rec_hdr *rec), void *
 	return ring_buffer__consume(l->ring);
 }
 
+uint64_t live_lost(const struct live *l)
+{
+	return __atomic_load_n(&l->skel->bss->lost_ever, __ATOMIC_RELAXED);
+}
+
 int live_counts(struct live *l,
 		void (*fn)(void *arg, const struct count_key *key, const struct count_value *sum, const char *reason_name),
 		void *arg)

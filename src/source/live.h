@@ -36,6 +36,9 @@ int live_fd(const struct live *l);
 /* Hands each waiting record, validated, to fn; valid during the call. Number of records or a negative errno. */
 int live_take(struct live *l, void (*fn)(void *arg, struct rec_hdr *rec), void *arg);
 
+/* Events lost so far because the ring buffer was full. */
+uint64_t live_lost(const struct live *l);
+
 /* Every counter, summed over CPUs. fn's name is the reason's (may be empty). 0 or a negative errno. */
 int live_counts(struct live *l, void (*fn)(void *arg, const struct count_key *key, const struct count_value *sum,
 					    const char *reason_name),

@@ -6,9 +6,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#define TCPHDR_FIN 0x01
 #define TCPHDR_SYN 0x02
 #define TCPHDR_RST 0x04
-#define TCPHDR_ACK 0x10
 
 /* The kernel gives no reason, yet the stack shows a place that drops on purpose. */
 static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
@@ -44,7 +44,7 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 		return weigh_no_socket(e);
 	/* TCP repairs the loss of a segment, and some rules mean to drop stray ones: what follows tells if it hurts. */
 	if (tcp && strcmp(e->reason_name, "NETFILTER_DROP") == 0 && e->pkt.has & PKT_L4 &&
-	    !(e->pkt.tcp_flags & TCPHDR_SYN))
+	    (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN)
 		return WEIGHT_SOFT;
 	if (reason->weight == REASON_FAILURE)
 		return WEIGHT_HARD;

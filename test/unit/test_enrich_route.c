@@ -157,6 +157,11 @@ static void test_route_forwarded(void **state)
 	assert_int_equal(ask(q), 0);
 	assert_int_equal(t.v[0].route.err, 0);
 	assert_int_equal(t.v[0].route.type, RTN_UNICAST);
+	/* Its way back isn't that of a packet which comes in by the same device. */
+	q.kind = Q_ROUTE_BACK;
+	assert_int_equal(ask(q), 0);
+	assert_int_equal(t.v[0].route.iif_lookup, 0);
+	assert_string_equal(t.v[0].route.ifname, "tw0");
 	run("echo 0 >/proc/sys/net/ipv4/ip_forward");
 }
 

@@ -90,7 +90,7 @@ def run(case, options, show):
                 _apply_fix(box, case, env, log)
             numbers = sandbox.namespace_numbers()
             if options.tcpwhy:
-                watcher = tool.Tool(options.tcpwhy, case.scenario.args)
+                watcher = tool.Tool(options.tcpwhy, case.scenario.args, shown=options.demo)
             _step(box, case, ["./provoke"], env, stream, "provoke")
             numbers.update(sandbox.namespace_numbers())
             numbers[box.scratch] = None
@@ -98,7 +98,9 @@ def run(case, options, show):
                 _wait_for_user(case)
             if options.shell:
                 _shell(case)
-            if not watcher:
+            if options.demo:
+                watcher.wait()
+            if options.demo or not watcher:
                 return Result("ok", detail=_output(log))
             if case.wanted and case.scenario.settle == "verdict":
                 watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= len(case.wanted))

@@ -24,15 +24,18 @@ def _prepare():
 
 
 class Tool:
-    def __init__(self, path, args):
+    def __init__(self, path, args, shown=False):
+        """Start it; shown: as a user does, with its text on the terminal, until its first verdict. See wait()."""
         self.lines = []  # every JSON object it printed
         self._rest = b""
         self._errors = tempfile.TemporaryFile()
         ready, theirs = os.pipe()
         try:
-            self._process = subprocess.Popen([path, "--json", "--ready-fd", str(theirs), *args],
-                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
-                                             pass_fds=[theirs], preexec_fn=_prepare)
+            mode, streams = ["--json"], {"stdout": subprocess.PIPE, "stderr": self._errors}
+            if shown:
+                mode, streams = ["--count", "1"], {}
+            self._process = subprocess.Popen([path, *mode, "--ready-fd", str(theirs), *args],
+                                             stdin=subprocess.DEVNULL, pass_fds=[theirs], preexec_fn=_prepare, **streams)
         except OSError as error:
             os.close(ready)
             raise ToolError(f"{path}: {error.strerror}") from error
@@ -73,6 +76,13 @@ class Tool:
             except ValueError as error:
                 raise self._broken(f"printed a line that is no JSON ({error}): {line[:200]!r}") from error
         return bool(data)
+
+    def wait(self):
+        """Wait until it ends by itself, after its first verdict."""
+        try:
+            self._process.wait(VERDICT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._broken("gave no verdict in time") from None
 
     def await_verdicts(self, enough):
         """Read until enough(lines) or for as long as a verdict may take."""
