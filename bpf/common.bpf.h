@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* What every hook shares: configuration, maps, reading packets and sockets, filters, counting, submitting. */
+/*
+ * What every hook shares: configuration, maps, reading packets and sockets, filters, counting,
+ * submitting.
+ */
 #ifndef TCPWHY_COMMON_BPF_H
 #define TCPWHY_COMMON_BPF_H
 
@@ -46,7 +49,7 @@
 extern const volatile struct config cfg;
 extern u64 lost_ever; /* events, of all kinds */
 
-/* ---- maps: weak, so that the objects link into one set ---- */
+/* ---- maps: weak, so that the objects link into one set --------------------------------------- */
 
 struct flow_key { /* a tuple without direction: the lower endpoint first */
 	u64 lo[2];
@@ -104,12 +107,12 @@ struct ring_map {
 	__uint(max_entries, 4 * 1024 * 1024);
 };
 
-#define TABLE(name, map_type, entries, k, v)      \
-	struct name {                             \
-		__uint(type, map_type);           \
-		__uint(max_entries, entries);     \
-		__type(key, k);                   \
-		__type(value, v);                 \
+#define TABLE(name, map_type, entries, k, v)  \
+	struct name {                         \
+		__uint(type, map_type);       \
+		__uint(max_entries, entries); \
+		__type(key, k);               \
+		__type(value, v);             \
 	}
 
 TABLE(counts_map, BPF_MAP_TYPE_PERCPU_HASH, 2048, struct count_key, struct count_value);
@@ -138,7 +141,7 @@ MAP(syn_sent_map, syn_sent);
 MAP(rst_seen_map, rst_seen);
 MAP(closed_map, closed);
 
-/* ---- tuples ------------------------------------------------------------------------------------------------ */
+/* ---- tuples ---------------------------------------------------------------------------------- */
 
 static __always_inline void addr_set_v4(u8 *to, __be32 addr)
 {
@@ -157,7 +160,8 @@ static __always_inline void flow_key_set(struct flow_key *key, const struct rec_
 
 	__builtin_memcpy(a, t->src, 16);
 	__builtin_memcpy(b, t->dst, 16);
-	swap = a[0] > b[0] || (a[0] == b[0] && (a[1] > b[1] || (a[1] == b[1] && t->sport > t->dport)));
+	swap = a[0] > b[0] ||
+	       (a[0] == b[0] && (a[1] > b[1] || (a[1] == b[1] && t->sport > t->dport)));
 	key->lo[0] = swap ? b[0] : a[0];
 	key->lo[1] = swap ? b[1] : a[1];
 	key->hi[0] = swap ? a[0] : b[0];
@@ -168,12 +172,16 @@ static __always_inline void flow_key_set(struct flow_key *key, const struct rec_
 }
 
 /*
- * ---- lib.bpf.c: global functions, which the verifier checks once instead of at every call (it takes 0.3 s for some
- * otherwise). Their pointer arguments to kernel objects are plain numbers, since every access is a probe read anyway;
- * struct pointers must not be NULL; all return an int because the verifier wants that.
+ * ---- lib.bpf.c: global functions, which the verifier checks once instead of at every call (it
+ * takes 0.3 s for some
+ * otherwise). Their pointer arguments to kernel objects are plain numbers, since every access is a
+ * probe read anyway; struct pointers must not be NULL; all return an int because the verifier wants
+ * that.
  */
 
-/* A pointer that the verifier knows the type of, as the plain number that a global function takes. */
+/*
+ * A pointer that the verifier knows the type of, as the plain number that a global function takes.
+ */
 static __always_inline void *untyped(const void *typed)
 {
 	void *plain = NULL;
@@ -182,9 +190,15 @@ static __always_inline void *untyped(const void *typed)
 	return plain;
 }
 
-/* Reads addresses, ports and TCP header of an skb into p, zeroed. 0: no IP packet, or its headers aren't there. */
+/*
+ * Reads addresses, ports and TCP header of an skb into p, zeroed. 0: no IP packet, or its headers
+ * aren't there.
+ */
 int packet_read(u64 skb, bool at_data, struct rec_packet *p);
-/* p, read from an ICMP error, becomes the quoted packet, icmp_src who sent it. 0: it quotes nothing. */
+/*
+ * p, read from an ICMP error, becomes the quoted packet, icmp_src who sent it. 0: it quotes
+ * nothing.
+ */
 int packet_read_quoted(u64 skb, bool at_data, struct rec_packet *p);
 /* Adds what conntrack knows of the skb. */
 int packet_read_ct(u64 skb, struct rec_packet *p);
@@ -192,8 +206,9 @@ int packet_read_ct(u64 skb, struct rec_packet *p);
 int sock_tuple(u64 sk, struct rec_tuple *t);
 int sock_read(u64 sk, struct rec_sock *s);
 /*
- * The filters, before anything else is done. sk and ifname (address of a device's name) may be 0. Namespace, protocol
- * and interface restrict the view; addresses, ports and tasks choose flows, of which both sides of a NAT are followed.
+ * The filters, before anything else is done. sk and ifname (address of a device's name) may be 0.
+ * Namespace, protocol and interface restrict the view; addresses, ports and tasks choose flows, of
+ * which both sides of a NAT are followed.
  */
 int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname);
 /* May a detail record of this flow be sent? At most cfg.burst_flow a second. */
@@ -216,9 +231,12 @@ static __always_inline u32 skb_netns(struct sk_buff *skb, struct sock *sk)
 	return sk ? net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)) : 0;
 }
 
-/* ---- tasks, flows and ports that are watched ------------------------------------------------------------------- */
+/* ---- tasks, flows and ports that are watched ------------------------------------------------- */
 
-/* Is the running task one that the user asked for? To be asked where a task must be running, not in a softirq. */
+/*
+ * Is the running task one that the user asked for? To be asked where a task must be running, not in
+ * a softirq.
+ */
 static __always_inline bool task_wanted(void)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
@@ -268,7 +286,7 @@ static __always_inline bool port_watched(u32 netns, const struct rec_tuple *t)
 	return bpf_map_lookup_elem(&ports, &in) || bpf_map_lookup_elem(&ports, &out);
 }
 
-/* ---- counting, limiting, submitting -------------------------------------------------------------------------- */
+/* ---- counting, limiting, submitting ---------------------------------------------------------- */
 
 static __always_inline void count(u64 *n)
 {
@@ -288,13 +306,14 @@ SUBPROG struct count_value *count_slot(struct count_key *key)
 }
 
 /*
- * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been counted, that's all.
- * The caller fills the record and calls event_submit().
+ * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been
+ * counted, that's all. The caller fills the record and calls event_submit().
  */
 SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const struct rec_tuple *t,
-						u32 netns)
+				      u32 netns)
 {
-	struct count_key key = {.location = location, .reason = reason, .netns = netns, .kind = kind};
+	struct count_key key = {
+		.location = location, .reason = reason, .netns = netns, .kind = kind};
 	struct count_value *v;
 	struct rec_event *r;
 	u64 now = bpf_ktime_get_ns();
@@ -350,7 +369,8 @@ static __always_inline void event_dev(struct rec_event *r, struct net_device *de
 	bpf_probe_read_kernel_str(r->ifname, sizeof(r->ifname), &dev->name);
 }
 
-static __always_inline void event_packet(struct rec_event *r, struct sk_buff *skb, const struct rec_packet *p)
+static __always_inline void event_packet(struct rec_event *r, struct sk_buff *skb,
+					 const struct rec_packet *p)
 {
 	u16 vlan_proto = BPF_CORE_READ(skb, vlan_proto);
 
@@ -363,7 +383,8 @@ static __always_inline void event_packet(struct rec_event *r, struct sk_buff *sk
 	event_dev(r, BPF_CORE_READ(skb, dev));
 }
 
-static __always_inline void event_memory(struct rec_event *r, const struct rec_tuple *t, struct sock *sk)
+static __always_inline void event_memory(struct rec_event *r, const struct rec_tuple *t,
+					 struct sock *sk)
 {
 	struct flow_key key;
 	struct closed *c;
@@ -392,9 +413,10 @@ static __always_inline void event_memory(struct rec_event *r, const struct rec_t
 }
 
 /*
- * Who runs, and the kernel stack; with `user` the user stack too. Whether the task is the one that caused this, or a
- * softirq borrowed its time, shows in the stack: user space decides (no portable way to ask here: preempt_count() is a
- * per-CPU variable that only CONFIG_KALLSYMS_ALL gives an address).
+ * Who runs, and the kernel stack; with `user` the user stack too. Whether the task is the one that
+ * caused this, or a softirq borrowed its time, shows in the stack: user space decides (no portable
+ * way to ask here: preempt_count() is a per-CPU variable that only CONFIG_KALLSYMS_ALL gives an
+ * address).
  */
 static __always_inline void event_context(struct rec_event *r, void *ctx, bool user)
 {

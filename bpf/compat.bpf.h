@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* The one place for what differs between kernels and machines; each quirk names the change it serves. */
+/*
+ * The one place for what differs between kernels and machines; each quirk names the change it
+ * serves.
+ */
 #ifndef TCPWHY_COMPAT_H
 #define TCPWHY_COMPAT_H
 

@@ -8,7 +8,8 @@ static __always_inline bool packet_is_ours(const struct rec_packet *p)
 {
 	u8 proto = p->tuple.proto;
 
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP ||
+	       proto == IPPROTO_ICMPV6;
 }
 
 static __always_inline bool reason_is_noise(u32 reason)
@@ -16,8 +17,8 @@ static __always_inline bool reason_is_noise(u32 reason)
 	return !cfg.all && reason < CONFIG_REASONS && cfg.noise[reason];
 }
 
-static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool has_reason,
-				struct sock *rx_sk)
+static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason,
+				bool has_reason, struct sock *rx_sk)
 {
 	struct rec_packet p = {};
 	struct net_device *dev;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
 /*
- * The kernel types that the programs touch, each with just the fields used. CO-RE relocates every access to the
- * layout of the running kernel, so neither order nor offsets matter here, and no kernel headers are needed to build.
+ * The kernel types that the programs touch, each with just the fields used. CO-RE relocates every
+ * access to the layout of the running kernel, so neither order nor offsets matter here, and no
+ * kernel headers are needed to build.
  */
 #ifndef TCPWHY_KERNEL_TYPES_H
 #define TCPWHY_KERNEL_TYPES_H
@@ -250,7 +251,9 @@ struct pt_regs {
 
 #pragma clang attribute pop
 
-/* arch/arm64/include/asm/ptrace.h: another layout of the same name, chosen by the flavour suffix. */
+/*
+ * arch/arm64/include/asm/ptrace.h: another layout of the same name, chosen by the flavour suffix.
+ */
 struct pt_regs___arm64 {
 	u64 regs[31];
 	u64 orig_x0;

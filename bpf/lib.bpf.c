@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
-/* The configuration, the license of all programs, and the global functions that common.bpf.h declares. */
+/*
+ * The configuration, the license of all programs, and the global functions that common.bpf.h
+ * declares.
+ */
 #include "common.bpf.h"
 
 const volatile struct config cfg = {};
@@ -7,7 +10,7 @@ u64 lost_ever = 0;
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-/* ---- packets ------------------------------------------------------------------------------------------------ */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 struct ip4 {
 	u8 ver_ihl;
@@ -44,7 +47,10 @@ struct tcp_header {
 
 #define IP6_EXT_MAX 4
 
-/* Skips the IPv6 extension headers that may stand before the transport: RFC 8200 section 4. Returns its offset. */
+/*
+ * Skips the IPv6 extension headers that may stand before the transport: RFC 8200 section 4. Returns
+ * its offset.
+ */
 static __always_inline u32 ip6_skip(const void *l3, u8 *proto, bool *frag)
 {
 	u32 off = sizeof(struct ip6);
@@ -70,7 +76,10 @@ static __always_inline u32 ip6_skip(const void *l3, u8 *proto, bool *frag)
 	return off;
 }
 
-/* Reads the network header at l3 into p; returns the offset of the transport header, 0 if this is no IP packet. */
+/*
+ * Reads the network header at l3 into p; returns the offset of the transport header, 0 if this is
+ * no IP packet.
+ */
 static __always_inline u32 packet_l3(const void *l3, struct rec_packet *p, u32 *end)
 {
 	union {
@@ -154,7 +163,10 @@ static __always_inline void packet_l4(const void *l4, struct rec_packet *p, u32 
 	}
 }
 
-/* Finds the network header of an skb whose header offsets may not be set yet; inner VLAN tags are skipped. */
+/*
+ * Finds the network header of an skb whose header offsets may not be set yet; inner VLAN tags are
+ * skipped.
+ */
 static __always_inline const void *skb_l3(struct sk_buff *skb, bool at_data, struct rec_packet *p)
 {
 	u16 protocol = bpf_ntohs(BPF_CORE_READ(skb, protocol));
@@ -232,7 +244,8 @@ __noinline int packet_read_quoted(u64 skb, bool at_data, struct rec_packet *p)
 	return 1;
 }
 
-static __always_inline void tuple_from_ct(struct rec_tuple *to, const struct nf_conntrack_tuple *from)
+static __always_inline void tuple_from_ct(struct rec_tuple *to,
+					  const struct nf_conntrack_tuple *from)
 {
 	struct nf_conntrack_man man = {};
 	u32 dst[4] = {};
@@ -254,7 +267,10 @@ static __always_inline void tuple_from_ct(struct rec_tuple *to, const struct nf_
 	to->proto = BPF_CORE_READ(from, dst.protonum);
 }
 
-/* skb->_nfct: pointer to the entry, enum ip_conntrack_info in the low three bits (include/linux/skbuff.h). */
+/*
+ * skb->_nfct: pointer to the entry, enum ip_conntrack_info in the low three bits
+ * (include/linux/skbuff.h).
+ */
 __noinline int packet_read_ct(u64 skb, struct rec_packet *p)
 {
 	unsigned long nfct = BPF_CORE_READ((struct sk_buff *)skb, _nfct);
@@ -300,7 +316,10 @@ __noinline int sock_tuple(u64 addr, struct rec_tuple *t)
 
 	if (!t)
 		return 0;
-	/* skc_num is 0 once unhashed (net/ipv4/inet_hashtables.c __inet_put_port); inet_sport stays. */
+	/*
+	 * skc_num is 0 once unhashed (net/ipv4/inet_hashtables.c __inet_put_port); inet_sport
+	 * stays.
+	 */
 	if (!num && sock_is_full(state))
 		num = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	t->sport = num;
@@ -312,7 +331,8 @@ __noinline int sock_tuple(u64 addr, struct rec_tuple *t)
 	} else if (family == AF_INET6) {
 		BPF_CORE_READ_INTO(&t->src, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&t->dst, sk, __sk_common.skc_v6_daddr);
-		if (!(t->dst[10] == 0xff && t->dst[11] == 0xff && !t->dst[0] && !t->dst[1] && !t->dst[8] && !t->dst[9]))
+		if (!(t->dst[10] == 0xff && t->dst[11] == 0xff && !t->dst[0] && !t->dst[1] &&
+		      !t->dst[8] && !t->dst[9]))
 			t->family = 6;
 	} else {
 		t->family = 0;
@@ -386,7 +406,10 @@ static __always_inline bool addr_in(const u8 *addr, const volatile struct config
 	return (a[0] & mask[0]) == want[0] && (a[1] & mask[1]) == want[1];
 }
 
-/* Do the address and port filters accept t in this direction? Alternatives within a side, all sides needed. */
+/*
+ * Do the address and port filters accept t in this direction? Alternatives within a side, all sides
+ * needed.
+ */
 static __noinline int tuple_wanted(const struct rec_tuple *t)
 {
 	u8 need = 0, got = 0;
@@ -398,7 +421,8 @@ static __noinline int tuple_wanted(const struct rec_tuple *t)
 		u8 side = h->side;
 
 		need |= 1 << side;
-		if ((side != SIDE_DST && addr_in(t->src, h)) || (side != SIDE_SRC && addr_in(t->dst, h)))
+		if ((side != SIDE_DST && addr_in(t->src, h)) ||
+		    (side != SIDE_SRC && addr_in(t->dst, h)))
 			got |= 1 << side;
 	}
 	for (u32 i = 0; i < CONFIG_PORTS && i < cfg.nr_ports; i++) {
@@ -406,7 +430,8 @@ static __noinline int tuple_wanted(const struct rec_tuple *t)
 		u8 side = p->side, bit = 8 << side;
 
 		need |= bit;
-		if ((side != SIDE_DST && t->sport == p->port) || (side != SIDE_SRC && t->dport == p->port))
+		if ((side != SIDE_DST && t->sport == p->port) ||
+		    (side != SIDE_SRC && t->dport == p->port))
 			got |= bit;
 	}
 	return got == need;
@@ -450,7 +475,8 @@ __noinline int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname)
 			return 0;
 	}
 	if (cfg.task_filter) {
-		flow = (sk && (bpf_map_lookup_elem(&socks, &sk) || task_wanted())) || port_watched(netns, t);
+		flow = (sk && (bpf_map_lookup_elem(&socks, &sk) || task_wanted())) ||
+		       port_watched(netns, t);
 	}
 	if (flow && t->dport && t->sport) {
 		flow_admit(t);
@@ -482,4 +508,3 @@ __noinline int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_t
 	}
 	return ++v->n <= cfg.burst_flow;
 }
-

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /*
- * Every packet passes here, so the first lines decide: only SYNs, resets and ICMP errors are looked at (and, where
- * tasks are watched, UDP on its way out, so that its flow is known when it is dropped later).
- * net/core/dev.c __dev_queue_xmit (net_dev_queue) and __netif_receive_skb_core (netif_receive_skb).
+ * Every packet passes here, so the first lines decide: only SYNs, resets and ICMP errors are looked
+ * at (and, where tasks are watched, UDP on its way out, so that its flow is known when it is
+ * dropped later). net/core/dev.c __dev_queue_xmit (net_dev_queue) and __netif_receive_skb_core
+ * (netif_receive_skb).
  */
 #include "common.bpf.h"
 
@@ -37,7 +38,8 @@ static __always_inline enum interest packet_interest(struct sk_buff *skb, const 
 		return cfg.task_filter ? UDP : BORING;
 	if (proto == IPPROTO_ICMP) {
 		bpf_probe_read_kernel(&flags, 1, l3 + off);
-		return flags == ICMP_DEST_UNREACH || flags == ICMP_TIME_EXCEEDED || flags == ICMP_PARAMETERPROB
+		return flags == ICMP_DEST_UNREACH || flags == ICMP_TIME_EXCEEDED ||
+				       flags == ICMP_PARAMETERPROB
 			       ? ICMP_ERROR
 			       : BORING;
 	}
@@ -48,12 +50,14 @@ static __always_inline enum interest packet_interest(struct sk_buff *skb, const 
 	return BORING;
 }
 
-static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_packet *p, u32 netns,
-					struct sock *sk, u32 repeats)
+static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb,
+					struct rec_packet *p, u32 netns, struct sock *sk,
+					u32 repeats)
 {
-	struct rec_event *r = event_begin(kind, kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
-						       ? (u32)p->icmp_type << 8 | p->icmp_code
-						       : 0,
+	struct rec_event *r = event_begin(kind,
+					  kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
+						  ? (u32)p->icmp_type << 8 | p->icmp_code
+						  : 0,
 					  0, &p->tuple, netns);
 
 	if (!r)
@@ -68,7 +72,8 @@ static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb
 	return 0;
 }
 
-static __always_inline void note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_tuple *t)
+static __always_inline void note_syn_sent(struct sock *sk, struct net_device *dev,
+					  const struct rec_tuple *t)
 {
 	struct syn_sent *s, first = {};
 	u64 id = (u64)sk;
@@ -132,7 +137,8 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	return 0;
 }
 
-static __always_inline void note_rst_seen(struct net_device *dev, const struct rec_packet *p, u32 netns)
+static __always_inline void note_rst_seen(struct net_device *dev, const struct rec_packet *p,
+					  u32 netns)
 {
 	struct rst_seen seen = {.ns = bpf_ktime_get_ns()};
 	struct flow_key key;
@@ -145,8 +151,9 @@ static __always_inline void note_rst_seen(struct net_device *dev, const struct r
 }
 
 /*
- * How often has this very SYN (same initial sequence number) arrived here? A repetition means that nobody answered the
- * first, which is the only trace of a SYN refused for a full queue (net/ipv4/tcp_input.c tcp_conn_request).
+ * How often has this very SYN (same initial sequence number) arrived here? A repetition means that
+ * nobody answered the first, which is the only trace of a SYN refused for a full queue
+ * (net/ipv4/tcp_input.c tcp_conn_request).
  */
 static __always_inline u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 {
@@ -155,7 +162,10 @@ static __always_inline u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 
 	flow_key_set(&key, &p->tuple, netns);
 	s = bpf_map_lookup_elem(&syn_seen, &key);
-	/* The same SYN passes a bridge and its port within microseconds; a retransmission takes much longer. */
+	/*
+	 * The same SYN passes a bridge and its port within microseconds; a retransmission takes
+	 * much longer.
+	 */
 	if (s && s->isn == p->seq) {
 		if (first.ns - s->ns < 50 * 1000 * 1000ull)
 			return 1;

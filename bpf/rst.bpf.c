@@ -2,7 +2,10 @@
 /* Resets: sent with or without a socket, and received. */
 #include "common.bpf.h"
 
-/* The functions at PRE_ROUTING, so that user space can tell whether conntrack had judged the packet. */
+/*
+ * The functions at PRE_ROUTING, so that user space can tell whether conntrack had judged the
+ * packet.
+ */
 SUBPROG void event_hooks(struct rec_event *r, struct net *net)
 {
 	struct nf_hook_entries *e;
@@ -29,10 +32,12 @@ SUBPROG void event_hooks(struct rec_event *r, struct net *net)
 }
 
 /*
- * net/ipv4/tcp_ipv4.c tcp_v4_send_reset and net/ipv6/tcp_ipv6.c tcp_v6_send_reset (skb is the packet answered),
- * net/ipv4/tcp_output.c tcp_send_active_reset (skb NULL since 6.10; before that the reset itself, never answered).
+ * net/ipv4/tcp_ipv4.c tcp_v4_send_reset and net/ipv6/tcp_ipv6.c tcp_v6_send_reset (skb is the
+ * packet answered), net/ipv4/tcp_output.c tcp_send_active_reset (skb NULL since 6.10; before that
+ * the reset itself, never answered).
  */
-static __always_inline int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reason, bool has_reason)
+static __always_inline int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reason,
+				      bool has_reason)
 {
 	struct rec_packet p = {};
 	struct rec_event *r;
@@ -82,7 +87,10 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb, u32 reason)
 	return reset_sent(ctx, sk, skb, reason, true);
 }
 
-/* Before 6.10 (commit b533fb9cf4f7) the tracepoint has two arguments and is silent where there is no socket. */
+/*
+ * Before 6.10 (commit b533fb9cf4f7) the tracepoint has two arguments and is silent where there is
+ * no socket.
+ */
 SEC("tp_btf/tcp_send_reset")
 int BPF_PROG(tcp_send_reset_old, struct sock *sk, struct sk_buff *skb)
 {

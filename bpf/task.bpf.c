@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
-/* The process tree of --pid and of a command: children are watched too. Loaded only when asked for.
- * A pid stays watched when its process ends: its sockets may fail later, and a number comes round again only after
- * all others. */
+/*
+ * The process tree of --pid and of a command: children are watched too. Loaded only when asked for.
+ * A pid stays watched when its process ends: its sockets may fail later, and a number comes round
+ * again only after all others.
+ */
 #include "common.bpf.h"
 
 SEC("tp_btf/sched_process_fork")

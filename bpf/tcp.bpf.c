@@ -74,13 +74,19 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		if (cfg.task_filter)
 			note_watched(sk, new_state);
 	}
-	/* A close by the process has set both shutdown bits before (tcp_close, not shutdown(2) of one side). */
+	/*
+	 * A close by the process has set both shutdown bits before (tcp_close, not shutdown(2) of
+	 * one side).
+	 */
 	if ((old_state == TCP_ESTABLISHED || old_state == TCP_CLOSE_WAIT) &&
 	    (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK || new_state == TCP_CLOSE) &&
 	    BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK)
 		note_close(sk, old_state);
-	/* No failure, so no record: everything but a connection that dies before it is established. */
-	if (!cfg.all && !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))
+	/*
+	 * No failure, so no record: everything but a connection that dies before it is established.
+	 */
+	if (!cfg.all &&
+	    !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))
 		return 0;
 	r = sock_event(REC_STATE, (u32)old_state << 8 | new_state, sk);
 	if (!r)
@@ -109,11 +115,15 @@ int BPF_PROG(inet_sk_error_report, struct sock *sk)
 	return 0;
 }
 
-/* net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84), 0 before. */
+/*
+ * net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84),
+ * 0 before.
+ */
 static __always_inline int retransmit(void *ctx, struct sock *sk, int err)
 {
 	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	struct rec_event *r = sock_event(state == TCP_SYN_SENT ? REC_SYN_RETRANS : REC_RETRANS, 0, sk);
+	struct rec_event *r =
+		sock_event(state == TCP_SYN_SENT ? REC_SYN_RETRANS : REC_RETRANS, 0, sk);
 
 	if (!r)
 		return 0;
@@ -187,10 +197,14 @@ static __always_inline struct sock *sock_of_fd(int fd)
 
 static __always_inline bool connect_in_progress(long ret)
 {
-	return ret == -EINPROGRESS || ret == -EALREADY || ret == -EISCONN || ret == -EINTR || ret == -512 /* ERESTARTSYS */;
+	return ret == -EINPROGRESS || ret == -EALREADY || ret == -EISCONN || ret == -EINTR ||
+	       ret == -512 /* ERESTARTSYS */;
 }
 
-/* A connect() that fails without a packet (no route, forbidden route) shows nowhere but in what it returns. */
+/*
+ * A connect() that fails without a packet (no route, forbidden route) shows nowhere but in what it
+ * returns.
+ */
 SEC("tp_btf/sys_exit")
 int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
@@ -200,7 +214,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	struct sock *sk;
 	u32 netns;
 
-	if (ret >= 0 || syscall_nr(regs) != NR_CONNECT || connect_in_progress(ret) || ret == -EFAULT)
+	if (ret >= 0 || syscall_nr(regs) != NR_CONNECT || connect_in_progress(ret) ||
+	    ret == -EFAULT)
 		return 0;
 	if (bpf_probe_read_user(&to, sizeof(to), syscall_arg2(regs)) &&
 	    bpf_probe_read_user(&to, 8, syscall_arg2(regs)))
@@ -218,7 +233,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 		p.tuple.family = 4;
 	} else {
 		__builtin_memcpy(p.tuple.dst, to.v6, 16);
-		p.tuple.family = to.v6[10] == 0xff && to.v6[11] == 0xff && !to.v6[0] && !to.v6[8] ? 4 : 6;
+		p.tuple.family =
+			to.v6[10] == 0xff && to.v6[11] == 0xff && !to.v6[0] && !to.v6[8] ? 4 : 6;
 	}
 	p.tuple.dport = bpf_ntohs(to.port);
 	if (!wanted(&p, (u64)sk, netns, 0))

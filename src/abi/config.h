@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* What user space tells the kernel side before it is loaded: filters, limits, and which drop reasons are noise. */
+/*
+ * What user space tells the kernel side before it is loaded: filters, limits, and which drop
+ * reasons are noise.
+ */
 #ifndef TCPWHY_ABI_CONFIG_H
 #define TCPWHY_ABI_CONFIG_H
 
@@ -25,7 +28,10 @@ struct config_port {
 };
 
 struct config {
-	/* Filters. Hosts of one side are alternatives, as are ports; sides and kinds of filter must all match. */
+	/*
+	 * Filters. Hosts of one side are alternatives, as are ports; sides and kinds of filter must
+	 * all match.
+	 */
 	struct config_host hosts[CONFIG_HOSTS];
 	struct config_port ports[CONFIG_PORTS];
 	u32 nr_hosts;
@@ -37,7 +43,10 @@ struct config {
 	u8 task_filter; /* pids or comm */
 	char ifname[16];
 	char comm[16];
-	/* Detail records a second and CPU for each (kind, reason, location, netns, protocol), and for each flow of it. */
+	/*
+	 * Detail records a second and CPU for each (kind, reason, location, netns, protocol), and
+	 * for each flow of it.
+	 */
 	u32 burst_key;
 	u32 burst_flow;
 	u8 all; /* noise too */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
 /*
- * The record: the one thing that flows through tcpwhy, shared by the kernel side (bpf/) and user space.
+ * The record: the one thing that flows through tcpwhy, shared by the kernel side (bpf/) and user
+ * space.
  *
- * Every record starts with struct rec_hdr. Kernel events are struct rec_event; what a lookup found is one of the
- * smaller structs below. All integers are in host byte order, addresses in network byte order, IPv4 addresses as
- * IPv4-mapped IPv6 (::ffff:a.b.c.d) so that one comparison serves both families.
+ * Every record starts with struct rec_hdr. Kernel events are struct rec_event; what a lookup found
+ * is one of the smaller structs below. All integers are in host byte order, addresses in network
+ * byte order, IPv4 addresses as IPv4-mapped IPv6 (::ffff:a.b.c.d) so that one comparison serves
+ * both families.
  */
 #ifndef TCPWHY_ABI_RECORD_H
 #define TCPWHY_ABI_RECORD_H
@@ -22,6 +24,7 @@ typedef int64_t s64;
 #define REC_MAGIC 0x79687774u /* "twhy" */
 #define REC_VERSION 1
 
+/* clang-format off */
 /* kind, JSON name, struct, words for a person */
 #define REC_KINDS(X)                                                                                \
 	X(RST_SENT, "reset_sent", rec_event, "reset sent by this host")                             \
@@ -46,13 +49,14 @@ typedef int64_t s64;
 	X(COUNTER, "counter", rec_counter, "kernel counter read")                                   \
 	X(SYMBOL, "symbol", rec_symbol, "kernel symbol resolved")                                   \
 	X(ANSWER, "answer", rec_answer, "lookup finished")
+/* clang-format on */
 
 enum rec_kind {
 	REC_NONE,
 #define REC_KIND_ENUM(id, ...) REC_##id,
 	REC_KINDS(REC_KIND_ENUM)
 #undef REC_KIND_ENUM
-	REC_KIND_COUNT,
+		REC_KIND_COUNT,
 };
 
 #define REC_KIND_IS_EVENT(k) ((k) >= REC_RST_SENT && (k) <= REC_CONNECT)
@@ -74,7 +78,7 @@ struct rec_tuple {
 	u8 dst[16];
 	u16 sport; /* host order */
 	u16 dport;
-	u8 family; /* 4, 6, or 0 unknown: of the packet or, for a socket, of what goes on the wire */
+	u8 family; /* 4, 6, or 0 unknown: what goes on the wire */
 	u8 proto;  /* IPPROTO_* */
 	u16 pad;
 };
@@ -86,9 +90,13 @@ struct rec_tuple {
 #define PKT_VLAN 0x08 /* vlan is real */
 #define PKT_FRAG 0x10 /* a fragment other than the first: no ports */
 
-/* Low three bits of skb->_nfct (include/uapi/linux/netfilter/nf_conntrack_common.h), and two states of ours. */
+/*
+ * Low three bits of skb->_nfct (include/uapi/linux/netfilter/nf_conntrack_common.h), and two states
+ * of ours.
+ */
 #define CTINFO_UNTRACKED 7
-#define CTINFO_NONE 0xff /* _nfct is 0: INVALID, or conntrack isn't active in the namespace, or it was reset */
+/* _nfct is 0: INVALID, or conntrack isn't active in the namespace, or it was reset. */
+#define CTINFO_NONE 0xff
 
 struct rec_packet {
 	struct rec_tuple tuple;
@@ -114,19 +122,19 @@ struct rec_packet {
 };
 
 #define SOCK_PRESENT 0x01
-#define SOCK_DEAD_F 0x02	 /* orphan: no process holds it */
-#define SOCK_LINGER0 0x04	 /* SO_LINGER on with time 0 */
-#define SOCK_TIMEWAIT 0x08	 /* a struct inet_timewait_sock */
-#define SOCK_REQUEST 0x10	 /* a struct request_sock */
-#define SOCK_V4MAPPED 0x20	 /* AF_INET6 socket talking IPv4 */
+#define SOCK_DEAD_F 0x02   /* orphan: no process holds it */
+#define SOCK_LINGER0 0x04  /* SO_LINGER on with time 0 */
+#define SOCK_TIMEWAIT 0x08 /* a struct inet_timewait_sock */
+#define SOCK_REQUEST 0x10  /* a struct request_sock */
+#define SOCK_V4MAPPED 0x20 /* AF_INET6 socket talking IPv4 */
 
 struct rec_sock {
 	struct rec_tuple tuple; /* src is the local side */
-	u64 addr;    /* of the kernel's struct: tells sockets apart while they live */
-	u64 cookie;  /* 0: none was made yet */
-	u32 backlog;	 /* LISTEN: connections waiting for accept() */
-	u32 max_backlog; /* LISTEN: limit of it */
-	u32 unread;	 /* bytes received, not read by the process */
+	u64 addr;		/* of the kernel's struct: tells sockets apart while they live */
+	u64 cookie;		/* 0: none was made yet */
+	u32 backlog;		/* LISTEN: connections waiting for accept() */
+	u32 max_backlog;	/* LISTEN: limit of it */
+	u32 unread;		/* bytes received, not read by the process */
 	u32 snd_nxt, snd_una, rcv_nxt, rcv_wnd, write_seq;
 	u32 rmem, rcvbuf; /* bytes */
 	s32 err;	  /* sk_err */
@@ -150,14 +158,14 @@ struct rec_task {
 
 /* What the kernel side remembers of a flow from earlier, cheap events. */
 struct rec_memory {
-	u64 closed_ns;	     /* CLOCK_MONOTONIC of the close of this tuple's socket by a process, 0 none */
+	u64 closed_ns; /* when a process closed this tuple's socket; 0: not seen */
 	u32 closed_pid;
-	u32 syn_count;	     /* SYNs of this connect() that reached a device */
+	u32 syn_count; /* SYNs of this connect() that reached a device */
 	char closed_comm[16];
 	u64 syn_first_ns;
-	u32 syn_ifindex;     /* where the last of them left */
-	u8 closed_state;     /* socket state when it was closed */
-	u8 closed_unread;    /* 1: bytes were unread at that time */
+	u32 syn_ifindex;  /* where the last of them left */
+	u8 closed_state;  /* socket state when it was closed */
+	u8 closed_unread; /* 1: bytes were unread at that time */
 	u16 pad;
 	char syn_ifname[16];
 	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
@@ -184,24 +192,24 @@ struct rec_event {
 	u8 nr_hooks;
 	u8 pad;
 	u16 cpu;
-	u32 repeats; /* SYN_AGAIN: how often it has arrived */
-	char reason_name[40]; /* of reason, without its prefix; filled in user space from the kernel's BTF */
+	u32 repeats;	      /* SYN_AGAIN: how often it has arrived */
+	char reason_name[40]; /* without its prefix; from the kernel's BTF, in user space */
 	struct rec_packet pkt;
 	struct rec_sock sock;
 	struct rec_task task; /* who ran; the cause of it only if no softirq shows in kstack */
 	struct rec_memory mem;
-	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: functions at PRE_ROUTING of the packet's family */
+	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: those at PRE_ROUTING */
 	u64 kstack[REC_KSTACK_MAX];
 	u64 ustack[REC_USTACK_MAX];
 };
 
-/* ---- what lookups found ------------------------------------------------------------------------------------- */
+/* ---- what lookups found ---------------------------------------------------------------------- */
 
 /* Why this socket is an answer. */
 enum sock_match {
-	SOCK_MATCH_EXACT = 1,  /* the asked tuple, as its local/remote pair */
-	SOCK_MATCH_PORTS,      /* same ports and peer, other local address (perhaps behind NAT) */
-	SOCK_MATCH_LISTEN,     /* listens on the asked port, in the asked namespace, and would have matched */
+	SOCK_MATCH_EXACT = 1, /* the asked tuple, as its local/remote pair */
+	SOCK_MATCH_PORTS,     /* same ports and peer, other local address (perhaps behind NAT) */
+	SOCK_MATCH_LISTEN, /* listens on the asked port, here, and would match */
 	SOCK_MATCH_LISTEN_ADDR,	  /* … but on another address */
 	SOCK_MATCH_LISTEN_FAMILY, /* … but only for the other family */
 	SOCK_MATCH_LISTEN_NEAR,	  /* near-by port, same namespace */
@@ -294,15 +302,15 @@ struct rec_counter {
 	struct rec_hdr hdr;
 	u64 question;
 	u64 value;
-	u64 delta;	 /* since base_ns */
-	u64 base_ns;	 /* CLOCK_MONOTONIC, 0: no earlier reading, delta is of no meaning */
-	char name[48];	 /* "TcpExtListenOverflows" */
+	u64 delta;     /* since base_ns */
+	u64 base_ns;   /* CLOCK_MONOTONIC, 0: no earlier reading, delta is of no meaning */
+	char name[48]; /* "TcpExtListenOverflows" */
 };
 
 struct rec_symbol {
 	struct rec_hdr hdr;
-	u64 addr;   /* the address asked */
-	u64 offset; /* from the function's start */
+	u64 addr;      /* the address asked */
+	u64 offset;    /* from the function's start */
 	u64 func_size; /* 0 unknown */
 	char name[80];
 	char module[32];
@@ -318,7 +326,7 @@ struct rec_answer {
 	u32 late_us;  /* time from the event to the answer */
 };
 
-/* ---- counters, kept in the kernel, exact ----------------------------------------------------------------------- */
+/* ---- counters, kept in the kernel, exact ----------------------------------------------------- */
 
 struct count_key {
 	u64 location;
@@ -330,7 +338,9 @@ struct count_key {
 	u8 pad[5];
 };
 
-/* seen = shown + suppressed + lost, always: each event is added to exactly one of the last three. */
+/*
+ * seen = shown + suppressed + lost, always: each event is added to exactly one of the last three.
+ */
 struct count_value {
 	u64 seen;
 	u64 shown;	/* sent to user space */
@@ -340,7 +350,8 @@ struct count_value {
 	u64 in_window;
 };
 
-#define REC_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed: bump REC_VERSION")
+#define REC_ASSERT_SIZE(type, bytes) \
+	_Static_assert(sizeof(struct type) == (bytes), #type " changed: bump REC_VERSION")
 REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);

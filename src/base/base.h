@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What every room needs: cleanup attributes, a string buffer, a vector, and a ban on functions that overflow.
- * Functions return 0 (or a count) or a negative errno; results come through ret_ parameters. Nothing here logs or exits.
+ * What every room needs: cleanup attributes, a string buffer, a vector, and a ban on functions that
+ * overflow. Functions return 0 (or a count) or a negative errno; results come through ret_
+ * parameters. Nothing here logs or exits.
  */
 #ifndef TCPWHY_BASE_H
 #define TCPWHY_BASE_H
@@ -50,7 +51,10 @@ static inline void fclose_ptr(FILE **f)
 uint64_t now_mono(void);
 uint64_t now_wall(void);
 
-/* A growing string. Zero-initialise; s is never NULL after the first append; strbuf_free releases it. */
+/*
+ * A growing string. Zero-initialise; s is never NULL after the first append; strbuf_free releases
+ * it.
+ */
 struct strbuf {
 	char *s;
 	size_t len;
@@ -67,22 +71,24 @@ void strbuf_addc(struct strbuf *b, char c);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) _printf_(2, 3);
 
 /*
- * A vector of any type: struct { T *v; size_t n, cap; }. vec_push returns a pointer to a new zeroed element,
- * NULL when out of memory; it may move the elements.
+ * A vector of any type: struct { T *v; size_t n, cap; }. vec_push returns a pointer to a new zeroed
+ * element, NULL when out of memory; it may move the elements.
  */
-#define VEC(T)             \
-	struct {           \
-		T *v;      \
-		size_t n;  \
+#define VEC(T)              \
+	struct {            \
+		T *v;       \
+		size_t n;   \
 		size_t cap; \
 	}
 void *vec_grow(void **v, size_t *n, size_t *cap, size_t size);
-#define vec_push(vec) ((__typeof__((vec)->v))vec_grow((void **)&(vec)->v, &(vec)->n, &(vec)->cap, sizeof(*(vec)->v)))
-#define vec_free(vec)                            \
-	do {                                     \
-		free((vec)->v);                  \
-		(vec)->v = NULL;                 \
-		(vec)->n = (vec)->cap = 0;       \
+#define vec_push(vec)                                                               \
+	((__typeof__((vec)->v))vec_grow((void **)&(vec)->v, &(vec)->n, &(vec)->cap, \
+					sizeof(*(vec)->v)))
+#define vec_free(vec)                      \
+	do {                               \
+		free((vec)->v);            \
+		(vec)->v = NULL;           \
+		(vec)->n = (vec)->cap = 0; \
 	} while (0)
 
 /* Copies at most size-1 bytes and always terminates; returns false if it had to cut. */
@@ -91,7 +97,10 @@ bool str_copy(char *dst, size_t size, const char *src);
 /* Whole-string decimal number within [min, max]: 0, or -EINVAL / -ERANGE. */
 int parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *ret);
 
-/* Reads a whole (small or /proc) file, at most max bytes, NUL-terminated: length or negative errno. Caller frees. */
+/*
+ * Reads a whole (small or /proc) file, at most max bytes, NUL-terminated: length or negative errno.
+ * Caller frees.
+ */
 ssize_t read_file(const char *path, size_t max, char **ret);
 
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol gets strncpy

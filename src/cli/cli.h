@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What main.c calls: one function per subcommand, each in its own cmd_*.c. They return the exit status. */
+/*
+ * What main.c calls: one function per subcommand, each in its own cmd_*.c. They return the exit
+ * status.
+ */
 #ifndef TCPWHY_CLI_CLI_H
 #define TCPWHY_CLI_CLI_H
 

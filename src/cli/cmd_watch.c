@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tcpwhy watch: attaches, then one loop over the kernel's records, the lookups' answers, signals and time. */
+/*
+ * tcpwhy watch: attaches, then one loop over the kernel's records, the lookups' answers, signals
+ * and time.
+ */
 #include "cli/caps.h"
 #include "cli/cli.h"
 #include "cli/command.h"
@@ -13,7 +16,10 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-/* Detail records a second: of one place on one CPU, and of one flow there. Beyond that events are counted only. */
+/*
+ * Detail records a second: of one place on one CPU, and of one flow there. Beyond that events are
+ * counted only.
+ */
 #define BURST_KEY 64
 #define BURST_FLOW 16
 /* After a command has ended, its last packets may still be on their way. */
@@ -27,7 +33,7 @@ static int fail(const char *sentence)
 	return EXIT_FAILURE;
 }
 
-/* ---- configuration ---------------------------------------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 static void config_hosts(const struct prefix_list *list, enum config_side side, struct config *c)
 {
@@ -66,8 +72,12 @@ static int config_fill(const struct watch_options *o, struct config *c)
 	if (o->netns) {
 		err = enrich_netns_inum(o->netns, &c->netns);
 		if (err) {
-			fprintf(stderr, "tcpwhy: --netns %s: %s; give a name of \"ip netns\", pid:N, a path or an inode number\n",
-				o->netns, err == -ENOENT ? "there is no such network namespace" : strerror(-err));
+			fprintf(stderr,
+				"tcpwhy: --netns %s: %s; give a name of \"ip netns\", pid:N, a "
+				"path or an inode number\n",
+				o->netns,
+				err == -ENOENT ? "there is no such network namespace"
+					       : strerror(-err));
 			return err;
 		}
 	}
@@ -77,7 +87,7 @@ static int config_fill(const struct watch_options *o, struct config *c)
 	return 0;
 }
 
-/* ---- flows that exist already when the watch begins ---------------------------------------------------------------------- */
+/* ---- flows that exist already when the watch begins ------------------------------------------ */
 
 static bool host_wanted(const struct watch_options *o, const uint8_t addr[16])
 {
@@ -99,8 +109,8 @@ static void admit_nat(void *arg, const struct rec_ct *ct)
 {
 	struct session *s = arg;
 
-	if (!host_wanted(s->o, ct->orig.src) && !host_wanted(s->o, ct->orig.dst) && !host_wanted(s->o, ct->reply.src) &&
-	    !host_wanted(s->o, ct->reply.dst))
+	if (!host_wanted(s->o, ct->orig.src) && !host_wanted(s->o, ct->orig.dst) &&
+	    !host_wanted(s->o, ct->reply.src) && !host_wanted(s->o, ct->reply.dst))
 		return;
 	live_admit(s->live, &ct->orig);
 	live_admit(s->live, &ct->reply);
@@ -122,7 +132,7 @@ static void admit_existing(struct session *s)
 		enrich_ct_dump(0, admit_nat, s);
 }
 
-/* ---- start --------------------------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static int start_live(struct session *s, const struct command_run *command)
 {
@@ -146,7 +156,10 @@ static int start_live(struct session *s, const struct command_run *command)
 	return err;
 }
 
-/* "tcpwhy: armed: tracepoint tier, 10 probes": whoever starts failures after this line will see them. */
+/*
+ * "tcpwhy: armed: tracepoint tier, 10 probes": whoever starts failures after this line will see
+ * them.
+ */
 static void say_armed(const struct session *s)
 {
 	size_t n, attached = 0;
@@ -158,19 +171,25 @@ static void say_armed(const struct session *s)
 		fprintf(stderr, "tcpwhy: armed: tracepoint tier, %zu probes\n", attached);
 	if (s->o->ready_fd) {
 		if (write((int)s->o->ready_fd, "\n", 1) != 1)
-			fprintf(stderr, "tcpwhy: --ready-fd %d: %s\n", (int)s->o->ready_fd, strerror(errno));
+			fprintf(stderr, "tcpwhy: --ready-fd %d: %s\n", (int)s->o->ready_fd,
+				strerror(errno));
 		close((int)s->o->ready_fd);
 	}
 }
 
-/* What lookups still need: setns(), other processes' files, conntrack, and the addresses in /proc/kallsyms. */
+/*
+ * What lookups still need: setns(), other processes' files, conntrack, and the addresses in
+ * /proc/kallsyms.
+ */
 static void drop_privileges(void)
 {
-	static const int keep[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
+	static const int keep[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_PTRACE,
+				   CAP_DAC_READ_SEARCH, CAP_SYSLOG};
 	int err = caps_keep(keep, ARRAY_SIZE(keep));
 
 	if (err)
-		fprintf(stderr, "tcpwhy: keeping more privileges than needed: %s\n", strerror(-err));
+		fprintf(stderr, "tcpwhy: keeping more privileges than needed: %s\n",
+			strerror(-err));
 }
 
 static int signals_open(void)
@@ -187,7 +206,7 @@ static int signals_open(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static int timeout_ms(uint64_t now, uint64_t until)
 {
@@ -235,7 +254,8 @@ static void loop(struct session *s, struct command_run *command, int signals)
 
 		if (now >= end)
 			return;
-		if (poll(fds, ARRAY_SIZE(fds), timeout_ms(now, next < end ? next : end)) < 0 && errno != EINTR)
+		if (poll(fds, ARRAY_SIZE(fds), timeout_ms(now, next < end ? next : end)) < 0 &&
+		    errno != EINTR)
 			return;
 		if (fds[1].revents & POLLIN && handle_signals(signals, command))
 			return;
@@ -275,13 +295,16 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	command_go(command);
 	session_load_symbols(s);
 	if (!s->ksyms)
-		fprintf(stderr, "tcpwhy: kernel addresses are hidden (kernel.kptr_restrict): no function names, and "
+		fprintf(stderr, "tcpwhy: kernel addresses are hidden (kernel.kptr_restrict): no "
+				"function names, and "
 				"causes that rest on the stack are not recognised\n");
 	admit_existing(s);
 	loop(s, command, signals);
 	finish(s);
 	session_print_summary(s, command->pid != 0, command->status);
-	return s->broken_output ? EXIT_FAILURE : command->pid && command->ended ? command->status : EXIT_SUCCESS;
+	return s->broken_output			? EXIT_FAILURE
+	       : command->pid && command->ended ? command->status
+						: EXIT_SUCCESS;
 }
 
 int cmd_watch(const struct watch_options *o)

@@ -16,7 +16,7 @@ static _Noreturn void run(char *const *argv, int wait_for)
 		n = read(wait_for, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
-		_exit(127); /* tcpwhy failed before it was armed: the command must not run unwatched */
+		_exit(127); /* tcpwhy is not armed: the command must not run unwatched */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);

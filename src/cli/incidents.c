@@ -69,8 +69,7 @@ void incidents_free(struct incidents *in)
 
 	if (!in)
 		return;
-	HASH_ITER(hh, in->by_key, i, next)
-	{
+	HASH_ITER(hh, in->by_key, i, next) {
 		HASH_DEL(in->by_key, i);
 		verdict_free(&i->v);
 		free(i);
@@ -158,8 +157,7 @@ void incidents_tell(struct incidents *in, uint64_t now)
 {
 	struct incident *i, *next;
 
-	HASH_ITER(hh, in->by_key, i, next)
-	{
+	HASH_ITER(hh, in->by_key, i, next) {
 		if (i->total > i->told + 1 && (now == UINT64_MAX || now > i->told_ns + TELL_NS))
 			tell(in, i, now);
 	}

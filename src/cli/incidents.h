@@ -14,7 +14,10 @@ typedef void repeat_fn(void *arg, const struct verdict *v, uint64_t count, uint6
 int incidents_new(repeat_fn *fn, void *arg, struct incidents **ret);
 void incidents_free(struct incidents *in);
 
-/* Takes a verdict over. Its id if it is new and is to be printed; the id of the one it repeats with *ret_repeats set. */
+/*
+ * Takes a verdict over. Its id if it is new and is to be printed; the id of the one it repeats with
+ * *ret_repeats set.
+ */
 uint64_t incidents_add(struct incidents *in, struct verdict *v, bool *ret_repeats);
 /* The verdict of that id, NULL if it was forgotten. */
 const struct verdict *incidents_get(const struct incidents *in, uint64_t id);

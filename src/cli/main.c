@@ -3,13 +3,6 @@
 #include "cli/cli.h"
 #include "cli/nearest.h"
 
-__attribute__((weak)) int cmd_doctor(const struct doctor_options *o)
-{
-	(void)o;
-	fprintf(stderr, "tcpwhy: doctor isn't built yet\n");
-	return EXIT_FAILURE;
-}
-
 struct command {
 	const char *name;
 	const char *usage;

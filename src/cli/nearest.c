@@ -44,7 +44,10 @@ static bool near_enough(const char *asked, const char *word, unsigned int distan
 void nearest_offer(struct nearest *n, const char *word)
 {
 	size_t asked = strlen(n->asked);
-	/* A word cut short is as near as can be: "--dur" for "--duration", "conntrack" for its page. */
+	/*
+	 * A word cut short is as near as can be: "--dur" for "--duration", "conntrack" for its
+	 * page.
+	 */
 	bool begins = asked >= 3 && !strncmp(n->asked, word, asked);
 	unsigned int distance = begins ? 0 : edit_distance(n->asked, word);
 

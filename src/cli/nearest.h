@@ -5,7 +5,10 @@
 
 #include "base/base.h"
 
-/* Edits (insert, delete, replace, swap of neighbours) from a to b; words longer than 63 bytes are never near. */
+/*
+ * Edits (insert, delete, replace, swap of neighbours) from a to b; words longer than 63 bytes are
+ * never near.
+ */
 unsigned int edit_distance(const char *a, const char *b);
 
 struct nearest {

@@ -41,7 +41,9 @@ static int unknown_option(const struct option_def *defs, const char *word, size_
 	return -EINVAL;
 }
 
-/* --name, --name=value, --name value. *next is at the option, and is left behind it and its value. */
+/*
+ * --name, --name=value, --name value. *next is at the option, and is left behind it and its value.
+ */
 static int parse_long(const struct option_def *defs, void *target, int argc, char *const *argv,
 		      int *next, struct strbuf *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Options as data: a table of struct option_def fills a plain struct, makes --help, and words every complaint.
- * Nothing here prints or exits: a complaint is one sentence in a strbuf.
+ * Options as data: a table of struct option_def fills a plain struct, makes --help, and words every
+ * complaint. Nothing here prints or exits: a complaint is one sentence in a strbuf.
  */
 #ifndef TCPWHY_CLI_OPTIONS_H
 #define TCPWHY_CLI_OPTIONS_H
@@ -57,8 +57,8 @@ struct option_def {
 };
 
 /*
- * Fills target from argv[*next…] and stops behind "--" or at the first word that is no option: *next is where.
- * *ret_dashes tells if "--" was there. 0, or -EINVAL with one sentence in err.
+ * Fills target from argv[*next…] and stops behind "--" or at the first word that is no option:
+ * *next is where. *ret_dashes tells if "--" was there. 0, or -EINVAL with one sentence in err.
  */
 int options_parse(const struct option_def *defs, void *target, int argc, char *const *argv,
 		  int *next, bool *ret_dashes, struct strbuf *err);

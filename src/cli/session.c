@@ -4,7 +4,10 @@
 #include "diagnose/engine.h"
 #include "record/record.h"
 
-/* Modules and BPF programs come and go: an unknown address is worth reading the symbols again, but not all the time. */
+/*
+ * Modules and BPF programs come and go: an unknown address is worth reading the symbols again, but
+ * not all the time.
+ */
 #define SYMBOLS_AGAIN_NS (10 * NSEC_PER_SEC)
 
 static void print_repeat(void *arg, const struct verdict *v, uint64_t count, uint64_t total)
@@ -61,7 +64,7 @@ void session_close(struct session *s)
 	ksyms_free(s->ksyms);
 }
 
-/* ---- symbols ------------------------------------------------------------------------------------------------------- */
+/* ---- symbols --------------------------------------------------------------------------------- */
 
 void session_load_symbols(struct session *s)
 {
@@ -88,7 +91,10 @@ static void resolve(struct session *s, uint64_t addr, bool call)
 		if (ksyms_find(s->ksyms, addr - call, &sym) < 0)
 			return;
 	}
-	sym.hdr = (struct rec_hdr){.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_SYMBOL, .size = sizeof(sym)};
+	sym.hdr = (struct rec_hdr){.magic = REC_MAGIC,
+				   .version = REC_VERSION,
+				   .kind = REC_SYMBOL,
+				   .size = sizeof(sym)};
 	sym.addr = addr;
 	sym.offset += call;
 	track_add(s->track, &sym.hdr);
@@ -110,7 +116,7 @@ static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
 	return world_symbol(s->world, addr);
 }
 
-/* ---- records in ------------------------------------------------------------------------------------------------------ */
+/* ---- records in ------------------------------------------------------------------------------ */
 
 static void print_record(struct session *s, const struct rec_hdr *rec)
 {
@@ -145,13 +151,15 @@ void session_lookup(void *session, const struct rec_hdr *rec)
 	track_add(s->track, rec);
 }
 
-/* ---- questions and verdicts out --------------------------------------------------------------------------------------- */
+/* ---- questions and verdicts out -------------------------------------------------------------- */
 
 static void refuse(struct session *s, const struct question *q)
 {
-	struct rec_answer a = {.question = q->id, .asked_ns = q->event_ns, .what = q->kind, .err = -EBUSY};
+	struct rec_answer a = {
+		.question = q->id, .asked_ns = q->event_ns, .what = q->kind, .err = -EBUSY};
 
-	a.hdr = (struct rec_hdr){.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_ANSWER, .size = sizeof(a)};
+	a.hdr = (struct rec_hdr){
+		.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_ANSWER, .size = sizeof(a)};
 	a.hdr.netns = q->netns;
 	s->refused++;
 	track_add(s->track, &a.hdr);
@@ -178,7 +186,8 @@ static void print_verdict(struct session *s, const struct verdict *v)
 
 static void judge(struct session *s, struct timeline *tl)
 {
-	struct diagnose_loss loss = {.lost = tl->cut > 0 || (s->lost && s->lost_ns >= tl->first_ns)};
+	struct diagnose_loss loss = {.lost = tl->cut > 0 ||
+					     (s->lost && s->lost_ns >= tl->first_ns)};
 	struct verdict v = {0};
 	const struct verdict *told;
 	bool repeats;
@@ -221,14 +230,15 @@ bool session_enough(const struct session *s)
 	return s->broken_output || (s->o->count && incidents_count(s->incidents) >= s->o->count);
 }
 
-/* ---- summary ------------------------------------------------------------------------------------------------------------ */
+/* ---- summary --------------------------------------------------------------------------------- */
 
 struct summing {
 	struct session *s;
 	struct out_summary sum;
 };
 
-static void add_count(void *arg, const struct count_key *key, const struct count_value *v, const char *reason)
+static void add_count(void *arg, const struct count_key *key, const struct count_value *v,
+		      const char *reason)
 {
 	struct summing *sum = arg;
 	struct session *s = sum->s;

@@ -24,8 +24,8 @@ struct session {
 	uint64_t started_ns;
 	uint64_t refused; /* lookups */
 	uint64_t invalid_lookups;
-	uint64_t lost;	  /* events, as of the last look */
-	uint64_t lost_ns; /* when that last grew */
+	uint64_t lost;	    /* events, as of the last look */
+	uint64_t lost_ns;   /* when that last grew */
 	bool broken_output; /* whoever read it is gone */
 };
 

@@ -84,7 +84,10 @@ const struct option_def doctor_option_defs[] = {
 #define FAMILY_4 1u
 #define FAMILY_6 2u
 
-/* A filter that says something about the family: its option, its first value, the families it lets through. */
+/*
+ * A filter that says something about the family: its option, its first value, the families it lets
+ * through.
+ */
 struct family_claim {
 	const char *option;
 	const char *value;

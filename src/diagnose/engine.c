@@ -14,16 +14,21 @@ const struct cause *diagnose_cause(size_t n)
 	return n < ARRAY_SIZE(causes) ? causes[n] : NULL;
 }
 
-/* ---- what to ask ------------------------------------------------------------------------------------------------ */
+/* ---- what to ask ----------------------------------------------------------------------------- */
 
 static void need(const struct rec_event *e, uint32_t kind, const char *name, question_vec *ask)
 {
-	struct question q = {.kind = kind, .netns = e->hdr.netns, .ifindex = e->ifindex, .tuple = e->pkt.tuple, .inode = e->sock.inode};
+	struct question q = {.kind = kind,
+			     .netns = e->hdr.netns,
+			     .ifindex = e->ifindex,
+			     .tuple = e->pkt.tuple,
+			     .inode = e->sock.inode};
 
 	if (kind == Q_OWNER)
 		q.tuple = e->sock.tuple;
 	if (name)
-		snprintf(q.name, sizeof(q.name), name, e->ifname); /* the format is a cause's own constant */
+		snprintf(q.name, sizeof(q.name), name,
+			 e->ifname); /* the format is a cause's own constant */
 	if (name && strstr(name, "%s") && !e->ifname[0])
 		return;
 	for (size_t i = 0; i < ask->n; i++)
@@ -58,7 +63,7 @@ void diagnose_needs(const struct rec_event *e, question_vec *ask)
 	}
 }
 
-/* ---- judging ------------------------------------------------------------------------------------------------------ */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 static void verdict_head(const struct judge *j, const struct cause *c, struct verdict *v)
 {
@@ -89,7 +94,10 @@ static bool better(const struct cause *c, const struct best *than)
 	return !than->cause || c->rank < than->cause->rank;
 }
 
-/* The first cause, in order of precedence, that says yes to this event and beats what was found before. */
+/*
+ * The first cause, in order of precedence, that says yes to this event and beats what was found
+ * before.
+ */
 static void judge_event(struct judge *j, struct best *best)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++) {
@@ -110,13 +118,13 @@ static void judge_event(struct judge *j, struct best *best)
 	}
 }
 
-int diagnose(const struct timeline *tl, const struct world *w, const struct diagnose_loss *loss, struct verdict *ret)
+int diagnose(const struct timeline *tl, const struct world *w, const struct diagnose_loss *loss,
+	     struct verdict *ret)
 {
 	struct best best = {0};
 	uint32_t events = 0;
 
-	timeline_each_event(tl, e)
-	{
+	timeline_each_event(tl, e) {
 		struct judge j = {.tl = tl, .world = w, .ev = e};
 		enum weight weight = track_weight(e, w);
 
@@ -128,9 +136,11 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	if (!best.cause)
 		return 0;
 	best.v.events = events ? events : 1;
-	if (loss && loss->lost && best.v.certainty == CERTAINTY_CERTAIN && best.cause->rank != RANK_ROOT) {
+	if (loss && loss->lost && best.v.certainty == CERTAINTY_CERTAIN &&
+	    best.cause->rank != RANK_ROOT) {
 		best.v.certainty = CERTAINTY_LIKELY;
-		verdict_evidence(&best.v, "events were lost while this was gathered: one of them might say otherwise");
+		verdict_evidence(&best.v, "events were lost while this was gathered: one of them "
+					  "might say otherwise");
 	}
 	*ret = best.v;
 	return 1;
@@ -153,6 +163,6 @@ void verdict_incident_key(const struct verdict *v, char *key, size_t size)
 	service_first(&v->flow, &t);
 	addr_text(t.src, &client);
 	endpoint_text(t.dst, t.dport, &service);
-	snprintf(key, size, "%s %u %u %s %s", v->cause, v->netns, v->flow.proto, client.s ? client.s : "",
-		 service.s ? service.s : "");
+	snprintf(key, size, "%s %u %u %s %s", v->cause, v->netns, v->flow.proto,
+		 client.s ? client.s : "", service.s ? service.s : "");
 }

@@ -10,10 +10,11 @@ struct diagnose_loss {
 };
 
 /*
- * Judges a timeline. 1: there is a verdict in ret (id and events are left to the caller; free with verdict_free);
- * 0: nothing failed here, or not yet; negative errno.
+ * Judges a timeline. 1: there is a verdict in ret (id and events are left to the caller; free with
+ * verdict_free); 0: nothing failed here, or not yet; negative errno.
  */
-int diagnose(const struct timeline *tl, const struct world *w, const struct diagnose_loss *loss, struct verdict *ret);
+int diagnose(const struct timeline *tl, const struct world *w, const struct diagnose_loss *loss,
+	     struct verdict *ret);
 
 /* What the causes want asked when e has happened: a needs_fn for track_new(). */
 void diagnose_needs(const struct rec_event *e, question_vec *ask);
@@ -22,8 +23,8 @@ void diagnose_needs(const struct rec_event *e, question_vec *ask);
 const struct cause *diagnose_cause(size_t n);
 
 /*
- * Are two verdicts the same incident: same cause in the same namespace, for the same two ends and service? Writes a key
- * that is equal if so, at most size bytes.
+ * Are two verdicts the same incident: same cause in the same namespace, for the same two ends and
+ * service? Writes a key that is equal if so, at most size bytes.
  */
 void verdict_incident_key(const struct verdict *v, char *key, size_t size);
 

@@ -14,8 +14,7 @@ bool fact_stack(const struct judge *j, const char *function)
 
 const struct rec_event *fact_event(const struct judge *j, enum rec_kind kind)
 {
-	timeline_each_event(j->tl, e)
-	{
+	timeline_each_event(j->tl, e) {
 		if (e->hdr.kind == kind)
 			return e;
 	}
@@ -33,14 +32,14 @@ const struct rec_ct *fact_ct(const struct judge *j, const struct rec_tuple *tupl
 {
 	const struct rec_ct *best = NULL;
 
-	timeline_each(j->tl, REC_CT, struct rec_ct, ct)
-	{
+	timeline_each(j->tl, REC_CT, struct rec_ct, ct) {
 		if (ct->hdr.netns != netns)
 			continue;
 		if (!ct->found) {
 			if (!best)
 				best = ct;
-		} else if (same_connection(&ct->orig, tuple) || same_connection(&ct->reply, tuple)) {
+		} else if (same_connection(&ct->orig, tuple) ||
+			   same_connection(&ct->reply, tuple)) {
 			best = ct;
 			break;
 		}
@@ -61,7 +60,9 @@ bool fact_conntrack_active(const struct judge *j)
 	for (unsigned i = 0; i < j->ev->nr_hooks; i++) {
 		const struct rec_symbol *s = world_symbol(j->world, j->ev->hooks[i]);
 
-		if (s && (strcmp(s->name, "ipv4_conntrack_in") == 0 || strcmp(s->name, "ipv6_conntrack_in") == 0))
+		if (s && (strcmp(s->name, "ipv4_conntrack_in") == 0 || strcmp(s->name, "ipv6_"
+										       "conntrack_"
+										       "in") == 0))
 			return true;
 	}
 	return false;
@@ -69,8 +70,7 @@ bool fact_conntrack_active(const struct judge *j)
 
 bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret_late_us)
 {
-	timeline_each(j->tl, REC_ANSWER, struct rec_answer, a)
-	{
+	timeline_each(j->tl, REC_ANSWER, struct rec_answer, a) {
 		if (a->what != kind || a->err)
 			continue;
 		if (ret_late_us)
@@ -82,8 +82,7 @@ bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret
 
 bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret)
 {
-	timeline_each(j->tl, REC_SYSCTL, struct rec_sysctl, s)
-	{
+	timeline_each(j->tl, REC_SYSCTL, struct rec_sysctl, s) {
 		if (s->hdr.netns != j->ev->hdr.netns || strcmp(s->name, name) != 0)
 			continue;
 		*ret = s->value;
@@ -96,8 +95,7 @@ uint64_t fact_counter(const struct judge *j, const char *name)
 {
 	uint64_t delta = 0;
 
-	timeline_each(j->tl, REC_COUNTER, struct rec_counter, c)
-	{
+	timeline_each(j->tl, REC_COUNTER, struct rec_counter, c) {
 		if (c->hdr.netns == j->ev->hdr.netns && strcmp(c->name, name) == 0 && c->base_ns)
 			delta = c->delta;
 	}
@@ -106,9 +104,9 @@ uint64_t fact_counter(const struct judge *j, const char *name)
 
 const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tuple *tuple)
 {
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
-	{
-		if (s->match != SOCK_MATCH_EXACT || s->state == TCP_CLOSE || s->state == TCP_TIME_WAIT)
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match != SOCK_MATCH_EXACT || s->state == TCP_CLOSE ||
+		    s->state == TCP_TIME_WAIT)
 			continue;
 		if (same_connection(&s->tuple, tuple))
 			return s;
@@ -118,14 +116,15 @@ const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tu
 
 bool packet_is_syn(const struct rec_packet *p)
 {
-	return p->tuple.proto == IPPROTO_TCP && (p->tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) == TCPHDR_SYN;
+	return p->tuple.proto == IPPROTO_TCP &&
+	       (p->tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) == TCPHDR_SYN;
 }
 
 bool fact_was_connecting(const struct judge *j)
 {
-	timeline_each_event(j->tl, e)
-	{
-		if (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT && e->sock.addr == j->ev->sock.addr)
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT &&
+		    e->sock.addr == j->ev->sock.addr)
 			return true;
 	}
 	return j->ev->sock.state == TCP_SYN_SENT;
@@ -133,11 +132,12 @@ bool fact_was_connecting(const struct judge *j)
 
 const struct rec_event *fact_loss(const struct judge *j)
 {
-	timeline_each_event(j->tl, e)
-	{
+	timeline_each_event(j->tl, e) {
 		if (e->hdr.kind == REC_DROP && !(e->pkt.tcp_flags & TCPHDR_RST) &&
-		    (track_weight(e, j->world) != WEIGHT_NONE || strncmp(e->reason_name, "QDISC_", 6) == 0 ||
-		     strncmp(e->reason_name, "NEIGH_", 6) == 0 || strcmp(e->reason_name, "PKT_TOO_BIG") == 0))
+		    (track_weight(e, j->world) != WEIGHT_NONE ||
+		     strncmp(e->reason_name, "QDISC_", 6) == 0 ||
+		     strncmp(e->reason_name, "NEIGH_", 6) == 0 ||
+		     strcmp(e->reason_name, "PKT_TOO_BIG") == 0))
 			return e;
 	}
 	return NULL;
@@ -147,11 +147,13 @@ bool reset_without_socket(const struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
-	if (e->pkt.tuple.proto != IPPROTO_TCP || !(e->pkt.has & PKT_L4) || e->pkt.tcp_flags & TCPHDR_RST)
+	if (e->pkt.tuple.proto != IPPROTO_TCP || !(e->pkt.has & PKT_L4) ||
+	    e->pkt.tcp_flags & TCPHDR_RST)
 		return false;
 	if (e->hdr.kind == REC_RST_SENT)
 		return !e->active && !(e->sock.flags & SOCK_PRESENT);
-	return e->hdr.kind == REC_DROP && strcmp(e->reason_name, "NO_SOCKET") == 0 && !(e->sock.flags & SOCK_PRESENT);
+	return e->hdr.kind == REC_DROP && strcmp(e->reason_name, "NO_SOCKET") == 0 &&
+	       !(e->sock.flags & SOCK_PRESENT);
 }
 
 /* Has `hit` a line that starts like this already? */
@@ -173,30 +175,33 @@ static void hit_socket(struct judge *j, const struct rec_sock_info *s)
 	if (s->match == SOCK_MATCH_OWNER)
 		verdict_hit(j->v, "%s: %s", start, say_tuple(&s->tuple));
 	else
-		verdict_hit(j->v, "%s: %s, %s", start, say_tuple(&s->tuple), tcp_state_name(s->state));
+		verdict_hit(j->v, "%s: %s, %s", start, say_tuple(&s->tuple),
+			    tcp_state_name(s->state));
 }
 
 static void hit_task(struct judge *j, const struct rec_event *e)
 {
 	char start[128];
 
-	snprintf(start, sizeof(start), "pid %u %s (%s)", e->task.pid, e->task.comm, say_netns(j, e->hdr.netns));
+	snprintf(start, sizeof(start), "pid %u %s (%s)", e->task.pid, e->task.comm,
+		 say_netns(j, e->hdr.netns));
 	if (!hit_told(j, start))
 		verdict_hit(j->v, "%s: %s", start,
-			    say_tuple(e->sock.flags & SOCK_PRESENT ? &e->sock.tuple : &e->pkt.tuple));
+			    say_tuple(e->sock.flags & SOCK_PRESENT ? &e->sock.tuple
+								   : &e->pkt.tuple));
 }
 
 unsigned hit_all(struct judge *j)
 {
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
-	{
-		if ((s->match == SOCK_MATCH_EXACT && s->state != TCP_CLOSE && s->state != TCP_TIME_WAIT && s->pid) ||
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
+		if ((s->match == SOCK_MATCH_EXACT && s->state != TCP_CLOSE &&
+		     s->state != TCP_TIME_WAIT && s->pid) ||
 		    (s->match == SOCK_MATCH_OWNER && s->pid))
 			hit_socket(j, s);
 	}
-	timeline_each_event(j->tl, e)
-	{
-		if (e->task.pid && (e->hdr.kind == REC_CONNECT || (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT)))
+	timeline_each_event(j->tl, e) {
+		if (e->task.pid && (e->hdr.kind == REC_CONNECT ||
+				    (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT)))
 			hit_task(j, e);
 	}
 	return (unsigned)j->v->hit.n;

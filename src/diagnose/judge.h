@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a cause is, and the facts that it may look at. Everything here is a pure function of a timeline: no BPF, no
- * netlink, no clock, no globals.
+ * What a cause is, and the facts that it may look at. Everything here is a pure function of a
+ * timeline: no BPF, no netlink, no clock, no globals.
  */
 #ifndef TCPWHY_JUDGE_H
 #define TCPWHY_JUDGE_H
@@ -19,7 +19,10 @@
 
 #define TCP_STATE_NEW_SYN_RECV 12 /* include/net/tcp_states.h */
 
-/* Which of two causes that both fit is the better answer: what made it happen, before what followed from that. */
+/*
+ * Which of two causes that both fit is the better answer: what made it happen, before what followed
+ * from that.
+ */
 enum cause_rank {
 	RANK_ROOT,	  /* this host did it, and this is why */
 	RANK_CONSEQUENCE, /* what a connection met: reset, refused, unanswered */
@@ -38,15 +41,18 @@ struct cause {
 	const char *id;
 	enum cause_rank rank;
 	uint32_t kinds; /* KIND() of the events that it judges */
-	/* Asked when such an event has happened, about its tuple in its namespace; Q_NETNS is always asked. */
+	/*
+	 * Asked when such an event has happened, about its tuple in its namespace; Q_NETNS is
+	 * always asked.
+	 */
 	uint32_t needs;
 	const char *const *sysctls;  /* NULL-terminated; "%s" stands for the event's interface */
 	const char *const *counters; /* NULL-terminated */
 	/* Is it worth asking for this event? NULL: yes. */
 	bool (*concerns)(const struct rec_event *e);
 	/*
-	 * Did this cause ev? If so fills certainty, explanation, evidence, hit and fix of v (the engine fills the rest,
-	 * and empties it again after a no).
+	 * Did this cause ev? If so fills certainty, explanation, evidence, hit and fix of v (the
+	 * engine fills the rest, and empties it again after a no).
 	 */
 	bool (*judge)(struct judge *j);
 };
@@ -57,22 +63,29 @@ struct cause {
 #include "diagnose/causes/list.h"
 #undef CAUSE
 
-/* ---- facts ----------------------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 /* Does the kernel stack of the event under judgement (or of e) show this function? */
 bool fact_stack(const struct judge *j, const char *function);
 bool fact_stack_of(const struct judge *j, const struct rec_event *e, const char *function);
 /* Its first frames in words: "tcp_v4_send_reset <- tcp_v4_rcv+0x596 <- …", at most n. */
-void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n, struct strbuf *out);
+void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n,
+		     struct strbuf *out);
 /* "tcp_v4_rcv+0x596" for an address, "0x…" if it has no symbol. */
 void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out);
 
 /* The first event of a kind in the timeline, NULL if none. */
 const struct rec_event *fact_event(const struct judge *j, enum rec_kind kind);
 
-/* Was the socket of ev still connecting when it failed? (An error is reported when its state is CLOSE already.) */
+/*
+ * Was the socket of ev still connecting when it failed? (An error is reported when its state is
+ * CLOSE already.)
+ */
 bool fact_was_connecting(const struct judge *j);
-/* A packet of this connection that was dropped on this host for a reason that can stop it; NULL: none was seen. */
+/*
+ * A packet of this connection that was dropped on this host for a reason that can stop it; NULL:
+ * none was seen.
+ */
 const struct rec_event *fact_loss(const struct judge *j);
 
 /* The answer to "which conntrack entry holds this tuple in this namespace?"; NULL: not answered. */
@@ -82,7 +95,10 @@ bool ct_is_nat(const struct rec_ct *ct);
 /* Do the hooks noted with ev show that conntrack judges packets in this namespace? */
 bool fact_conntrack_active(const struct judge *j);
 
-/* Was the question answered (with whatever result)? *ret_late, if wanted: microseconds from event to answer. */
+/*
+ * Was the question answered (with whatever result)? *ret_late, if wanted: microseconds from event
+ * to answer.
+ */
 bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret_late_us);
 /* The value of a sysctl in ev's namespace: true if it is known. */
 bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret);
@@ -91,17 +107,21 @@ uint64_t fact_counter(const struct judge *j, const char *name);
 /* A socket that a lookup found for these ends (either orientation), alive. */
 const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tuple *tuple);
 
-/* Is this event a reset (or, on kernels that don't tell, the drop behind it) for a packet that found no socket? */
+/*
+ * Is this event a reset (or, on kernels that don't tell, the drop behind it) for a packet that
+ * found no socket?
+ */
 bool reset_without_socket(const struct judge *j);
 /* A SYN that opens a connection, not a SYN-ACK. */
 bool packet_is_syn(const struct rec_packet *p);
 
-/* ---- words ----------------------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 /*
- * Texts in a ring of buffers, for use within one printf-like call: endpoints "10.0.0.1:80", a tuple, a namespace
- * ("netns host", "container docker 0123456789ab", "netns of pid 12 (nginx)"), a socket's owner
- * ("pid 12 nginx in docker 0123456789ab", "an unknown process"), a time ("1.2 s"), the stack (4 frames).
+ * Texts in a ring of buffers, for use within one printf-like call: endpoints "10.0.0.1:80", a
+ * tuple, a namespace ("netns host", "container docker 0123456789ab", "netns of pid 12 (nginx)"), a
+ * socket's owner ("pid 12 nginx in docker 0123456789ab", "an unknown process"), a time ("1.2 s"),
+ * the stack (4 frames).
  */
 const char *say_src(const struct rec_tuple *t);
 const char *say_dst(const struct rec_tuple *t);
@@ -111,13 +131,16 @@ const char *say_netns(const struct judge *j, uint32_t inum);
 const char *say_owner(const struct judge *j, const struct rec_sock_info *s);
 const char *say_time(uint64_t ns);
 const char *say_stack(const struct judge *j, const struct rec_event *e);
-const char *say_packet(const struct rec_packet *p); /* "SYN 10.0.0.1:2 -> 10.0.0.2:80", "ACK … seq 1 ack 2, 100 bytes" */
-const char *say_task(const struct rec_event *e);	 /* "pid 12 curl", "" where there is none */
-const char *say_netns_prefix(const struct judge *j, uint32_t inum); /* "ip netns exec host ", "nsenter -t 12 -n ", "" */
+const char *
+say_packet(const struct rec_packet
+		   *p); /* "SYN 10.0.0.1:2 -> 10.0.0.2:80", "ACK … seq 1 ack 2, 100 bytes" */
+const char *say_task(const struct rec_event *e); /* "pid 12 curl", "" where there is none */
+const char *say_netns_prefix(const struct judge *j,
+			     uint32_t inum); /* "ip netns exec host ", "nsenter -t 12 -n ", "" */
 
 /*
- * Adds who is hit: the connection's local sockets that lookups found (with their processes), and the processes in whose
- * calls it failed. Each once. Returns how many.
+ * Adds who is hit: the connection's local sockets that lookups found (with their processes), and
+ * the processes in whose calls it failed. Each once. Returns how many.
  */
 unsigned hit_all(struct judge *j);
 

@@ -135,7 +135,8 @@ void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out)
 /* Frames of the probe itself, which stand above the kernel's own. */
 static bool frame_is_ours(const struct rec_symbol *s)
 {
-	static const char *const prefixes[] = {"bpf_", "__bpf_", "__traceiter_", "trace_event_", "perf_trace_"};
+	static const char *const prefixes[] = {"bpf_", "__bpf_", "__traceiter_", "trace_event_",
+					       "perf_trace_"};
 
 	for (size_t i = 0; s && i < ARRAY_SIZE(prefixes); i++)
 		if (strncmp(s->name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -143,7 +144,8 @@ static bool frame_is_ours(const struct rec_symbol *s)
 	return false;
 }
 
-void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n, struct strbuf *out)
+void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n,
+		     struct strbuf *out)
 {
 	unsigned told = 0;
 
@@ -177,6 +179,6 @@ const char *say_packet(const struct rec_packet *p)
 	tcp_flags_text(p->tcp_flags, &flags);
 	if (packet_is_syn(p))
 		return say("SYN %s", say_tuple(&p->tuple));
-	return say("%s %s, seq %" PRIu32 " ack %" PRIu32 ", %" PRIu32 " bytes", flags.s ? flags.s : "segment",
-		   say_tuple(&p->tuple), p->seq, p->ack, p->payload);
+	return say("%s %s, seq %" PRIu32 " ack %" PRIu32 ", %" PRIu32 " bytes",
+		   flags.s ? flags.s : "segment", say_tuple(&p->tuple), p->seq, p->ack, p->payload);
 }

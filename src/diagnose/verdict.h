@@ -20,18 +20,19 @@ struct verdict_fix {
 struct verdict {
 	uint64_t id; /* from 1, in order of appearance */
 	uint64_t mono_ns;
-	uint64_t wall_ns; /* of the event that it is about */
+	uint64_t wall_ns;  /* of the event that it is about */
 	const char *cause; /* "conntrack-invalid", static */
 	enum certainty certainty;
-	const char *event;	/* "reset sent by this host", static */
-	struct rec_tuple flow;	/* of that event: packet direction, or local -> remote for a socket's event */
-	uint32_t netns;		/* inode number, 0 unknown */
-	char netns_name[64];	/* for people: "host", "docker 0123456789ab", "pid 123 (nginx)"; may be empty */
-	char ifname[16];	/* may be empty */
-	uint32_t events;	/* kernel events of this failure, folded into this verdict */
-	char *explanation;	/* sentences for a tired person */
-	VEC(char *) evidence;	/* a sentence each */
-	VEC(char *) hit;	/* who is hit: process, container, connection */
+	const char *event; /* "reset sent by this host", static */
+	struct rec_tuple
+		flow; /* of that event: packet direction, or local -> remote for a socket's event */
+	uint32_t netns;	      /* inode number, 0 unknown */
+	char netns_name[64];  /* for people, e.g. "host", "docker 0123456789ab"; may be empty */
+	char ifname[16];      /* may be empty */
+	uint32_t events;      /* kernel events of this failure, folded into this verdict */
+	char *explanation;    /* sentences for a tired person */
+	VEC(char *) evidence; /* a sentence each */
+	VEC(char *) hit;      /* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
 };
 
@@ -40,7 +41,8 @@ void verdict_free(struct verdict *v);
 const char *certainty_name(enum certainty c); /* "certain" */
 
 /* Append one line of text. Out of memory: the line is missing, nothing else happens. */
-void verdict_explain(struct verdict *v, const char *fmt, ...) _printf_(2, 3); /* joined with a space */
+void verdict_explain(struct verdict *v, const char *fmt, ...)
+	_printf_(2, 3); /* joined with a space */
 void verdict_evidence(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_hit(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 /* effect is copied; command is formatted. */

@@ -47,6 +47,12 @@ void diag_filter_pair(struct diag_filter *f, uint16_t a, uint16_t b)
 	filter_cmp(f, INET_DIAG_BC_D_EQ, a, end + 4);
 }
 
+void diag_filter_remote(struct diag_filter *f, uint16_t port)
+{
+	*f = (struct diag_filter){0};
+	filter_cmp(f, INET_DIAG_BC_D_EQ, port, CMP_LEN + 4);
+}
+
 struct sink {
 	diag_fn fn;
 	void *arg;

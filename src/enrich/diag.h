@@ -24,11 +24,12 @@ struct diag_filter {
 };
 
 /*
- * Local port within [lo, hi]; and: local and remote port are a and b, in either order. Host byte
- * order.
+ * Local port within [lo, hi]; local and remote port are a and b, in either order; remote port. Host
+ * byte order.
  */
 void diag_filter_local(struct diag_filter *f, uint16_t lo, uint16_t hi);
 void diag_filter_pair(struct diag_filter *f, uint16_t a, uint16_t b);
+void diag_filter_remote(struct diag_filter *f, uint16_t port);
 
 /*
  * nl: an open NETLINK_SOCK_DIAG socket. The one socket that would get a packet to local.src from

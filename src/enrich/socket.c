@@ -85,20 +85,33 @@ static void found_by_ports(void *arg, const struct diag_sock *s)
 	}
 }
 
+/* Of the packet's sender as peer: is it a socket that a NAT could have given another port too? */
+static void found_by_peer(void *arg, const struct diag_sock *s)
+{
+	struct visit *v = arg;
+	const struct rec_tuple *asked = &v->l->q->tuple;
+
+	if (addr_equal(s->rec.tuple.dst, asked->src) && s->rec.tuple.dport == asked->sport &&
+	    !addr_equal(s->rec.tuple.src, asked->dst))
+		sock_answer(v, s, SOCK_MATCH_PORTS);
+}
+
 /* Walks the whole table, once for IPv6, as AF_INET6 sockets can talk IPv4 too: some 0.5 ms each. */
-static int ports_dump(struct nl *nl, struct visit *v)
+static int table_dump(struct nl *nl, struct visit *v, diag_fn found)
 {
 	const struct rec_tuple *asked = &v->l->q->tuple;
 	struct diag_filter filter;
 	int err = 0;
 
-	diag_filter_pair(&filter, asked->sport, asked->dport);
+	if (found == found_by_ports)
+		diag_filter_pair(&filter, asked->sport, asked->dport);
+	else
+		diag_filter_remote(&filter, asked->sport);
 	if (addr_is_v4(asked->src))
-		err = diag_dump(nl, asked->proto, AF_INET, STATES_CONNECTED, &filter,
-				found_by_ports, v);
+		err = diag_dump(nl, asked->proto, AF_INET, STATES_CONNECTED, &filter, found, v);
 	if (err)
 		return err;
-	return diag_dump(nl, asked->proto, AF_INET6, STATES_CONNECTED, &filter, found_by_ports, v);
+	return diag_dump(nl, asked->proto, AF_INET6, STATES_CONNECTED, &filter, found, v);
 }
 
 /*
@@ -135,7 +148,12 @@ static int ports_find(struct nl *nl, struct visit *v)
 	if (err)
 		return err;
 	v->match = SOCK_MATCH_PORTS;
-	return list.cut ? ports_dump(nl, v) : address_find(nl, v, &list, false);
+	return list.cut ? table_dump(nl, v, found_by_ports) : address_find(nl, v, &list, false);
+}
+
+static int peer_find(struct nl *nl, struct visit *v)
+{
+	return table_dump(nl, v, found_by_peer);
 }
 
 static bool addr_is_link_local(const uint8_t addr[16])
@@ -253,7 +271,9 @@ int socket_answer(struct lookup *l)
 
 int socket_ports_answer(struct lookup *l)
 {
-	return tour_all(l, ports_find);
+	int err = tour_all(l, ports_find);
+
+	return err || l->count ? err : tour_all(l, peer_find);
 }
 
 int listener_answer(struct lookup *l)

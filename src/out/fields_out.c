@@ -124,9 +124,12 @@ void field_text(const struct field *f, const void *base, const struct out_symbol
 	}
 }
 
-/* ---- strange strings ---- */
+/* ---- strange strings ------------------------------------------------------------------------- */
 
-/* The length of the UTF-8 sequence at s and its code point; 0 if it isn't one. RFC 3629 section 4: no overlong ones. */
+/*
+ * The length of the UTF-8 sequence at s and its code point; 0 if it isn't one. RFC 3629 section 4:
+ * no overlong ones.
+ */
 static size_t utf8_next(const char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -149,7 +152,10 @@ static size_t utf8_next(const char *s, uint32_t *ret)
 	return len;
 }
 
-/* Controls, and what turns the direction of writing or breaks lines (Unicode's Bidi_Control; U+2028, U+2029). */
+/*
+ * Controls, and what turns the direction of writing or breaks lines (Unicode's Bidi_Control;
+ * U+2028, U+2029).
+ */
 static bool steers_terminal(uint32_t cp)
 {
 	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x61c || cp == 0x200e ||

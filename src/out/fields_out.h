@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the outputs share: the tables of what isn't a record, values as text, and making strange strings harmless. */
+/*
+ * What the outputs share: the tables of what isn't a record, values as text, and making strange
+ * strings harmless.
+ */
 #ifndef TCPWHY_FIELDS_OUT_H
 #define TCPWHY_FIELDS_OUT_H
 
@@ -42,7 +45,10 @@ void escape_text(const char *s, struct strbuf *out);
 /* For JSON: what is no UTF-8 becomes U+FFFD. */
 void escape_json(const char *s, struct strbuf *out);
 
-/* Writes at once, so that lines of programs on the same terminal don't mix. Errors stay with the stream. */
+/*
+ * Writes at once, so that lines of programs on the same terminal don't mix. Errors stay with the
+ * stream.
+ */
 void out_write(const struct out_options *o, const struct strbuf *text);
 
 #endif

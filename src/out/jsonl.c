@@ -128,8 +128,8 @@ static void object_fill(json_t *object, const struct field *f, const void *base,
 }
 
 /*
- * Writes the object, and frees it. ASCII only: a terminal must not see the control characters U+0080 to U+009F, which
- * JSON would let pass.
+ * Writes the object, and frees it. ASCII only: a terminal must not see the control characters
+ * U+0080 to U+009F, which JSON would let pass.
  */
 static void line_write(const struct out_options *o, json_t *object)
 {

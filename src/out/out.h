@@ -26,8 +26,13 @@ struct out_summary {
 	uint64_t evicted;			/* timelines given up for want of room */
 	uint64_t duration_ns;
 	VEC(struct out_count) counts;
-	VEC(struct { const char *cause; uint64_t incidents; uint64_t events; }) verdicts;
-	bool command; /* a command was run */
+	VEC(struct {
+		const char *cause;
+		uint64_t incidents;
+		uint64_t events;
+	})
+	verdicts;
+	bool command;	    /* a command was run */
 	int command_status; /* its exit status */
 };
 
@@ -41,11 +46,17 @@ struct out_options {
 /* One verdict, as a block of text; one object on a line. */
 void text_verdict(const struct out_options *o, const struct verdict *v);
 void jsonl_verdict(const struct out_options *o, const struct verdict *v);
-/* The same incident happened again: `count` events more (of `total`) since verdict id was printed. */
-void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total);
-void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t count, uint64_t total);
-void text_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms);
-void jsonl_record(const struct out_options *o, const struct rec_hdr *r, const struct out_symbols *syms);
+/*
+ * The same incident happened again: `count` events more (of `total`) since verdict id was printed.
+ */
+void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t count,
+		 uint64_t total);
+void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t count,
+		  uint64_t total);
+void text_record(const struct out_options *o, const struct rec_hdr *r,
+		 const struct out_symbols *syms);
+void jsonl_record(const struct out_options *o, const struct rec_hdr *r,
+		  const struct out_symbols *syms);
 void text_summary(const struct out_options *o, const struct out_summary *s);
 void jsonl_summary(const struct out_options *o, const struct out_summary *s);
 

@@ -59,7 +59,7 @@ const struct field verdict_fields[] = {
 	{.type = FIELD_END},
 };
 
-/* ---- summary ---- */
+/* ---- summary --------------------------------------------------------------------------------- */
 
 static bool has_command(const void *base)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verdicts and records as text for people. Whatever comes from outside passes escape_text() on its way. */
+/*
+ * Verdicts and records as text for people. Whatever comes from outside passes escape_text() on its
+ * way.
+ */
 #include "out/fields_out.h"
 
 #include <netinet/in.h>
@@ -7,7 +10,7 @@
 #define COLUMN 12 /* where a verdict's text begins, right of the labels */
 #define HANG 2
 
-/* ---- words and paragraphs ---- */
+/* ---- words and paragraphs -------------------------------------------------------------------- */
 
 static void add_painted(const struct out_options *o, const char *color, const char *s,
 			struct strbuf *out)
@@ -74,7 +77,7 @@ static void flow_add(const struct rec_tuple *t, struct strbuf *out)
 	tuple_text(t, out);
 }
 
-/* ---- verdicts ---- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 static void verdict_head(const struct out_options *o, const struct verdict *v, struct strbuf *out)
 {
@@ -194,7 +197,7 @@ void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t 
 	out_write(o, &out);
 }
 
-/* ---- records ---- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void add_value(const struct field *f, const void *base, const struct out_symbols *syms,
 		      struct strbuf *out)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Addresses and tuples: what they are, how they read, which are the same; and the community id of a flow. */
+/*
+ * Addresses and tuples: what they are, how they read, which are the same; and the community id of a
+ * flow.
+ */
 #include "record/record.h"
 #include "record/sha1.h"
 
@@ -103,9 +106,12 @@ bool tuple_is_whole(const struct rec_tuple *t)
 	return true;
 }
 
-/* ---- community id ---- */
+/* ---- community id ---------------------------------------------------------------------------- */
 
-/* ICMP types that come in pairs stand for the two ports; others are one-way, with the code as second port. */
+/*
+ * ICMP types that come in pairs stand for the two ports; others are one-way, with the code as
+ * second port.
+ */
 static const struct icmp_pair {
 	uint8_t proto;
 	uint8_t type[2];
@@ -123,7 +129,10 @@ static const struct icmp_pair {
 	{IPPROTO_ICMPV6, {144, 145}}, /* home agent discovery */
 };
 
-/* t, of ICMP, has the type as sport and the code as dport. Returns whether its flow has only one direction. */
+/*
+ * t, of ICMP, has the type as sport and the code as dport. Returns whether its flow has only one
+ * direction.
+ */
 static bool tuple_icmp_ports(struct rec_tuple *t)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(icmp_pairs); i++) {

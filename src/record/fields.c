@@ -5,7 +5,7 @@
 
 #include <netinet/in.h>
 
-/* ---- reading ---- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 const void *field_at(const struct field *f, const void *base)
 {
@@ -96,7 +96,7 @@ void field_community_text(const struct field *f, const void *base, struct strbuf
 	community_id(&t, out);
 }
 
-/* ---- what all records have ---- */
+/* ---- what all records have ------------------------------------------------------------------- */
 
 static bool tuple_has_addresses(const void *base)
 {
@@ -132,7 +132,7 @@ const struct field header_fields[] = {
 	{.type = FIELD_END},
 };
 
-/* ---- what lookups found ---- */
+/* ---- what lookups found ---------------------------------------------------------------------- */
 
 #define HEADER FIELD_INLINE(header_fields) /* the header is the start of the record */
 #define QUESTION(type) FIELD(UINT, struct type, question, "question", NULL)

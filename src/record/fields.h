@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The field tables: what each kind of record holds, once, for every output and for validation. A table is an array of
- * struct field that ends with FIELD_END; the offsets in it count from the struct that it describes (its base).
+ * The field tables: what each kind of record holds, once, for every output and for validation. A
+ * table is an array of struct field that ends with FIELD_END; the offsets in it count from the
+ * struct that it describes (its base).
  */
 #ifndef TCPWHY_FIELDS_H
 #define TCPWHY_FIELDS_H
@@ -89,14 +90,17 @@ bool field_present(const struct field *f, const void *base);
 const void *field_at(const struct field *f, const void *base);
 /* A number of f->size bytes; one that is signed is extended to 64 bits. */
 uint64_t field_uint(const struct field *f, const void *base);
-/* How many elements are used of a type that has a count (perhaps more than there are, before validation). */
+/*
+ * How many elements are used of a type that has a count (perhaps more than there are, before
+ * validation).
+ */
 size_t field_count(const struct field *f, const void *base);
 /* The text of a FIELD_NAME or FIELD_ERRNO: a number without a name reads as the number. */
 void field_name_text(const struct field *f, const void *base, struct strbuf *out);
 /* The text of a FIELD_COMMUNITY. */
 void field_community_text(const struct field *f, const void *base, struct strbuf *out);
 
-/* ---- names that only tables need ---- */
+/* ---- names that only tables need ------------------------------------------------------------- */
 
 extern const char
 	name_unknown[]; /* what the functions of record.h say of a number that they don't know */

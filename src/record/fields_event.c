@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The field tables of the events. All events are one struct: their tables are made of the same groups. */
+/*
+ * The field tables of the events. All events are one struct: their tables are made of the same
+ * groups.
+ */
 #include "record/fields.h"
 
 #include <netinet/in.h>
@@ -13,7 +16,7 @@ static bool addr_is_zero(const uint8_t addr[16])
 	return addr_equal(addr, zero);
 }
 
-/* ---- packets -------------------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static bool packet_has_l3(const void *base)
 {
@@ -117,7 +120,7 @@ static const struct field packet_fields[] = {
 	{.type = FIELD_END},
 };
 
-/* ---- sockets -------------------------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static bool sock_is_full(const void *base)
 {
@@ -191,7 +194,7 @@ static const struct field sock_fields[] = {
 	{.type = FIELD_END},
 };
 
-/* ---- tasks and memory ------------------------------------------------------------------------------------------ */
+/* ---- tasks and memory ------------------------------------------------------------------------ */
 
 static const struct field task_fields[] = {
 	FIELD(UINT, struct rec_task, pid, "pid", NULL),
@@ -245,7 +248,7 @@ static const struct field memory_fields[] = {
 	{.type = FIELD_END},
 };
 
-/* ---- events --------------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static bool event_has_reason(const void *base)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Names of the field's own terms: one list each, from the kernel's headers that are named with it. */
+/*
+ * Names of the field's own terms: one list each, from the kernel's headers that are named with it.
+ */
 #include "record/fields.h"
 #include "record/question.h"
 #include "record/record.h"

@@ -1,28 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a timeline wants to know: data, raised by diagnose's causes, answered by enrich with records. */
+/*
+ * What a timeline wants to know: data, raised by diagnose's causes, answered by enrich with
+ * records.
+ */
 #ifndef TCPWHY_QUESTION_H
 #define TCPWHY_QUESTION_H
 
 #include "abi/record.h"
 
+/* clang-format off */
 /* bit, JSON name */
 #define QUESTIONS(X)                                                                                                   \
 	X(NETNS, "netns")	  /* who is the namespace `netns`? one rec_netns */                                    \
 	X(CONNTRACK, "conntrack") /* the entry of `tuple`, either direction, in `netns`: one rec_ct, found 0 or 1 */   \
 	X(SOCKETS, "sockets")	  /* sockets of `tuple` (either orientation) in every namespace: rec_sock_info */       \
-	X(SOCKETS_BY_PORT, "sockets_by_port") /* same ports and peer, other local address, every namespace */          \
+	X(SOCKETS_BY_PORT, "sockets_by_port") /* same peer, other local address (or port), every namespace */          \
 	X(LISTENERS, "listeners") /* who listens on tuple.dport: here, near-by, elsewhere: rec_sock_info */             \
 	X(ROUTE, "route")	  /* the route to tuple.dst from tuple.src in `netns`, and its neighbour entry */      \
 	X(ROUTE_BACK, "route_back") /* the route to tuple.src in `netns` (for rp_filter) */                            \
 	X(OWNER, "owner")	  /* the process that holds socket `inode`: one rec_sock_info */                       \
 	X(SYSCTL, "sysctl")	  /* `name` in `netns` */                                                              \
 	X(COUNTER, "counter")	  /* `name` ("TcpExtListenOverflows") in `netns` */
+/* clang-format on */
 
 enum question_bit {
 #define QUESTION_BIT(id, name) Q_##id##_BIT,
 	QUESTIONS(QUESTION_BIT)
 #undef QUESTION_BIT
-	Q_COUNT,
+		Q_COUNT,
 };
 
 enum question_kind {
@@ -40,7 +45,7 @@ struct question {
 	uint32_t inode;	   /* OWNER */
 	uint32_t pad;
 	struct rec_tuple tuple;
-	char name[80]; /* SYSCTL: "net.ipv4.conf.eth0.rp_filter"; COUNTER: "TcpExtListenOverflows" */
+	char name[80]; /* "net.ipv4.conf.eth0.rp_filter", "TcpExtListenOverflows" */
 };
 
 #endif

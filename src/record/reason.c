@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "record/reason.h"
 
-/* include/net/dropreason-core.h of the kernel; by name, since the numbers differ between versions. */
+/*
+ * include/net/dropreason-core.h of the kernel; by name, since the numbers differ between versions.
+ */
+/* clang-format off */
 static const struct reason drop_reasons[] = {
 	{"CONSUMED", REASON_NOISE, "nothing was dropped"},
 	{"QUEUE_PURGE", REASON_NOISE, "a queue was emptied because its owner went away"},
@@ -114,6 +117,7 @@ static const struct reason drop_reasons[] = {
 	{"BRIDGE_INGRESS_STP_STATE", REASON_FAILURE, "the bridge port does not forward (spanning tree)"},
 	{"RECURSION_LIMIT", REASON_FAILURE, "it went round in a loop of devices"},
 };
+/* clang-format on */
 
 const struct reason *drop_reason(const char *name)
 {
@@ -131,6 +135,7 @@ bool drop_reason_is_noise(const char *name)
 }
 
 /* include/net/rstreason.h */
+/* clang-format off */
 static const struct {
 	const char *name;
 	const char *words;
@@ -153,6 +158,7 @@ static const struct {
 	{"TCP_DISCONNECT_WITH_DATA", "the process disconnected with data not yet sent"},
 	{"ERROR", "the kernel met an error"},
 };
+/* clang-format on */
 
 const char *reset_reason_words(const char *name)
 {

@@ -17,7 +17,10 @@ struct reason {
 	const char *words; /* "the socket's receive buffer is full" */
 };
 
-/* By the kernel's name; a name that this table doesn't know weighs REASON_FAILURE and has empty words. */
+/*
+ * By the kernel's name; a name that this table doesn't know weighs REASON_FAILURE and has empty
+ * words.
+ */
 const struct reason *drop_reason(const char *name);
 bool drop_reason_is_noise(const char *name);
 

@@ -7,8 +7,9 @@
 #include "base/base.h"
 
 /*
- * Checks that buf holds one whole record of this version: magic, kind, size, counts within their arrays, strings
- * terminated. 0, -EBADMSG (damaged), -EPROTONOSUPPORT (another version) or -E2BIG (shorter than it says).
+ * Checks that buf holds one whole record of this version: magic, kind, size, counts within their
+ * arrays, strings terminated. 0, -EBADMSG (damaged), -EPROTONOSUPPORT (another version) or -E2BIG
+ * (shorter than it says).
  */
 int record_validate(const void *buf, size_t len);
 
@@ -17,18 +18,21 @@ const char *record_kind_words(unsigned kind); /* "reset sent by this host" */
 size_t record_kind_size(unsigned kind);	      /* 0 if unknown */
 
 /* Names of the field's own terms; never NULL. */
-const char *tcp_state_name(unsigned state);	 /* "ESTABLISHED" */
+const char *tcp_state_name(unsigned state);    /* "ESTABLISHED" */
 const char *ct_tcp_state_name(unsigned state); /* conntrack's own: "SYN_SENT2" */
-const char *ctinfo_name(unsigned ctinfo);	 /* "ESTABLISHED", "none" */
-const char *proto_name(unsigned proto);	 /* "tcp" */
-const char *errno_name(int err);		 /* "ECONNREFUSED" */
-const char *route_type_name(unsigned type);	 /* "unicast" */
-const char *neigh_state_name(unsigned state); /* "FAILED" */
+const char *ctinfo_name(unsigned ctinfo);      /* "ESTABLISHED", "none" */
+const char *proto_name(unsigned proto);	       /* "tcp" */
+const char *errno_name(int err);	       /* "ECONNREFUSED" */
+const char *route_type_name(unsigned type);    /* "unicast" */
+const char *neigh_state_name(unsigned state);  /* "FAILED" */
 const char *sock_match_name(unsigned match);
 const char *question_name(unsigned kind);
 void tcp_flags_text(uint8_t flags, struct strbuf *out); /* "SYN,ACK" */
 
-/* Addresses: is it IPv4-mapped, loopback, unspecified, multicast? Text is appended: "10.0.0.1", "fd00::1". */
+/*
+ * Addresses: is it IPv4-mapped, loopback, unspecified, multicast? Text is appended: "10.0.0.1",
+ * "fd00::1".
+ */
 bool addr_is_v4(const uint8_t addr[16]);
 bool addr_is_any(const uint8_t addr[16]);
 bool addr_is_loopback(const uint8_t addr[16]);
@@ -48,7 +52,9 @@ struct rec_tuple tuple_canonical(const struct rec_tuple *t);
 /* Has t both ends: addresses and, for TCP and UDP, ports? */
 bool tuple_is_whole(const struct rec_tuple *t);
 
-/* Community ID version 1, seed 0 (https://github.com/corelight/community-id-spec): "1:…" appended. */
+/*
+ * Community ID version 1, seed 0 (https://github.com/corelight/community-id-spec): "1:…" appended.
+ */
 void community_id(const struct rec_tuple *t, struct strbuf *out);
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SHA-1 (RFC 3174) of a short message. For community ids, which are made of it; not for security. */
+/*
+ * SHA-1 (RFC 3174) of a short message. For community ids, which are made of it; not for security.
+ */
 #ifndef TCPWHY_SHA1_H
 #define TCPWHY_SHA1_H
 

@@ -10,8 +10,8 @@
 #include <sys/utsname.h>
 
 /*
- * Each probe: the program and, for older kernels, its other forms, told apart by how many arguments the kernel's
- * tracepoint has (including the data pointer that BTF counts first).
+ * Each probe: the program and, for older kernels, its other forms, told apart by how many arguments
+ * the kernel's tracepoint has (including the data pointer that BTF counts first).
  */
 struct probe_def {
 	const char *tracepoint;
@@ -23,6 +23,7 @@ struct probe_def {
 	bool tasks; /* only with follow_forks */
 };
 
+/* clang-format off */
 static const struct probe_def probe_defs[] = {
 	{"tcp_send_reset", {"tcp_send_reset", "tcp_send_reset_old"}, {4, 3},
 	 "resets sent, with the packet that asked for them and the kernel's reason",
@@ -45,6 +46,7 @@ static const struct probe_def probe_defs[] = {
 	{"sched_process_fork", {"sched_process_fork"}, {3}, "children of the watched processes",
 	 "children of the watched processes", NULL, true},
 };
+/* clang-format on */
 
 struct names {
 	char **v; /* by number */
@@ -75,7 +77,8 @@ static void names_free(struct names *names)
 #define NAMES_MAX 1024 /* reasons of subsystems (values above 65535) have no name here */
 
 /* The members of an enum of the kernel, their common prefix taken off. Missing enum: no names. */
-static int names_load(const struct btf *btf, const char *type, const char *prefix, struct names *ret)
+static int names_load(const struct btf *btf, const char *type, const char *prefix,
+		      struct names *ret)
 {
 	int id = btf__find_by_name_kind(btf, type, BTF_KIND_ENUM);
 	const struct btf_type *t;
@@ -107,7 +110,10 @@ static const char *names_get(const struct names *names, uint32_t n)
 	return n < names->n && names->v[n] ? names->v[n] : "";
 }
 
-/* How many arguments does the tracepoint have (the data pointer included)? 0: this kernel doesn't have it. */
+/*
+ * How many arguments does the tracepoint have (the data pointer included)? 0: this kernel doesn't
+ * have it.
+ */
 static int tracepoint_args(const struct btf *btf, const char *tracepoint)
 {
 	_cleanup_strbuf_ struct strbuf name = {0};
@@ -137,7 +143,8 @@ static void probes_choose(struct live *l, const struct btf *btf, bool tasks)
 		probe->name = def->tracepoint;
 		probe->what = def->what;
 		probe->missing = def->missing;
-		for (size_t form = 0; form < ARRAY_SIZE(def->program) && def->program[form]; form++) {
+		for (size_t form = 0; form < ARRAY_SIZE(def->program) && def->program[form];
+		     form++) {
 			struct bpf_program *prog =
 				bpf_object__find_program_by_name(l->skel->obj, def->program[form]);
 			bool fits = !chosen && args >= def->args[form] && (!def->tasks || tasks);
@@ -157,7 +164,8 @@ static void probes_attach(struct live *l)
 	for (size_t i = 0; i < ARRAY_SIZE(probe_defs); i++) {
 		const struct probe_def *def = &probe_defs[i];
 
-		for (size_t form = 0; form < ARRAY_SIZE(def->program) && def->program[form]; form++) {
+		for (size_t form = 0; form < ARRAY_SIZE(def->program) && def->program[form];
+		     form++) {
 			struct bpf_program *prog =
 				bpf_object__find_program_by_name(l->skel->obj, def->program[form]);
 
@@ -174,11 +182,15 @@ static void probes_attach(struct live *l)
 static int why_not(int err, struct strbuf *why)
 {
 	if (err == -EPERM || err == -EACCES)
-		strbuf_add(why, geteuid() ? "tcpwhy needs root to watch the kernel: run it with sudo"
-					  : "the kernel refuses BPF to this process (a container, or lockdown): run it on the "
-					    "host, with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN");
+		strbuf_add(why, geteuid() ? "tcpwhy needs root to watch the kernel: run it with "
+					    "sudo"
+					  : "the kernel refuses BPF to this process (a container, "
+					    "or lockdown): run it on the "
+					    "host, with CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and "
+					    "CAP_SYS_ADMIN");
 	else
-		strbuf_addf(why, "the kernel did not load the BPF programs (%s): see tcpwhy doctor", strerror(-err));
+		strbuf_addf(why, "the kernel did not load the BPF programs (%s): see tcpwhy doctor",
+			    strerror(-err));
 	return err;
 }
 
@@ -188,10 +200,12 @@ static int no_btf(const char *path, struct strbuf *why)
 
 	uname(&u);
 	if (path)
-		strbuf_addf(why, "%s holds no BTF of a kernel: give the file that belongs to %s", path, u.release);
+		strbuf_addf(why, "%s holds no BTF of a kernel: give the file that belongs to %s",
+			    path, u.release);
 	else
 		strbuf_addf(why,
-			    "this kernel (%s) carries no BTF: use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give "
+			    "this kernel (%s) carries no BTF: use a kernel built with "
+			    "CONFIG_DEBUG_INFO_BTF=y, or give "
 			    "its BTF with --btf FILE",
 			    u.release);
 	return -ENODATA;
@@ -211,7 +225,9 @@ static int take_one(void *arg, void *data, size_t size)
 	e.hdr.seq = ++l->seq;
 	if (e.has_reason)
 		str_copy(e.reason_name, sizeof(e.reason_name),
-			 names_get(e.hdr.kind == REC_RST_SENT ? &l->reset_reasons : &l->drop_reasons, e.reason));
+			 names_get(e.hdr.kind == REC_RST_SENT ? &l->reset_reasons
+							      : &l->drop_reasons,
+				   e.reason));
 	if (record_validate(&e, sizeof(e)) < 0) {
 		l->invalid++;
 		return 0;
@@ -272,7 +288,10 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 	if (!l)
 		return -ENOMEM;
 	libbpf_set_print(quiet);
-	/* Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK (commit 97306be45fbe); no privilege, no matter. */
+	/*
+	 * Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK (commit 97306be45fbe); no
+	 * privilege, no matter.
+	 */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	err = load(l, o, why);
 	if (err)
@@ -288,7 +307,8 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 		if (l->probes[i].attached)
 			err = 0;
 	if (err) {
-		strbuf_add(why, "none of the kernel's tracepoints could be attached: see tcpwhy doctor");
+		strbuf_add(why, "none of the kernel's tracepoints could be attached: see tcpwhy "
+				"doctor");
 		goto fail;
 	}
 	*ret = l;
@@ -329,12 +349,14 @@ uint64_t live_lost(const struct live *l)
 }
 
 int live_counts(struct live *l,
-		void (*fn)(void *arg, const struct count_key *key, const struct count_value *sum, const char *reason_name),
+		void (*fn)(void *arg, const struct count_key *key, const struct count_value *sum,
+			   const char *reason_name),
 		void *arg)
 {
 	int fd = bpf_map__fd(l->skel->maps.counts), other = bpf_map__fd(l->skel->maps.overflow);
 	int cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct count_value *values = calloc((size_t)(cpus > 0 ? cpus : 1), sizeof(*values));
+	_cleanup_free_ struct count_value *values =
+		calloc((size_t)(cpus > 0 ? cpus : 1), sizeof(*values));
 	struct count_key key, next;
 	void *at = NULL;
 	uint32_t first = 0;
@@ -347,7 +369,8 @@ int live_counts(struct live *l,
 
 		if (last)
 			next = (struct count_key){0};
-		if (last ? bpf_map_lookup_elem(other, &first, values) : bpf_map_lookup_elem(fd, &next, values))
+		if (last ? bpf_map_lookup_elem(other, &first, values)
+			 : bpf_map_lookup_elem(fd, &next, values))
 			return -errno;
 		for (int i = 0; i < cpus; i++) {
 			sum.seen += values[i].seen;
@@ -357,8 +380,11 @@ int live_counts(struct live *l,
 		}
 		if (sum.seen)
 			fn(arg, &next, &sum,
-			   names_get(next.kind == REC_RST_SENT ? &l->reset_reasons : &l->drop_reasons,
-				     next.kind == REC_DROP || next.kind == REC_RST_SENT ? next.reason : UINT32_MAX));
+			   names_get(next.kind == REC_RST_SENT ? &l->reset_reasons
+							       : &l->drop_reasons,
+				     next.kind == REC_DROP || next.kind == REC_RST_SENT
+					     ? next.reason
+					     : UINT32_MAX));
 		if (last)
 			return 0;
 		key = next;
@@ -370,7 +396,8 @@ int live_watch_pid(struct live *l, uint32_t pid)
 {
 	uint8_t one = 1;
 
-	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.pids), &pid, &one, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.pids), &pid, &one, BPF_ANY) ? -errno
+											 : 0;
 }
 
 /* The same key as flow_key_set() of bpf/common.bpf.h makes, for any namespace. */
@@ -380,7 +407,8 @@ int live_admit(struct live *l, const struct rec_tuple *t)
 		uint64_t a[2], b[2];
 		uint16_t a_port, b_port;
 		uint32_t netns;
-	} key = {.a_port = t->sport, .b_port = t->dport}, swapped = {.a_port = t->dport, .b_port = t->sport};
+	} key = {.a_port = t->sport, .b_port = t->dport},
+	  swapped = {.a_port = t->dport, .b_port = t->sport};
 	uint8_t one = 1;
 	bool swap;
 
@@ -389,8 +417,12 @@ int live_admit(struct live *l, const struct rec_tuple *t)
 	memcpy(swapped.a, t->dst, 16);
 	memcpy(swapped.b, t->src, 16);
 	swap = key.a[0] > key.b[0] ||
-	       (key.a[0] == key.b[0] && (key.a[1] > key.b[1] || (key.a[1] == key.b[1] && t->sport > t->dport)));
-	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.flows), swap ? &swapped : &key, &one, BPF_ANY) ? -errno : 0;
+	       (key.a[0] == key.b[0] &&
+		(key.a[1] > key.b[1] || (key.a[1] == key.b[1] && t->sport > t->dport)));
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.flows), swap ? &swapped : &key, &one,
+				   BPF_ANY)
+		       ? -errno
+		       : 0;
 }
 
 const struct live_probe *live_probes(const struct live *l, size_t *ret_n)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The running kernel as a source of records: loads the BPF programs, reads their ring buffer and counters. */
+/*
+ * The running kernel as a source of records: loads the BPF programs, reads their ring buffer and
+ * counters.
+ */
 #ifndef TCPWHY_LIVE_H
 #define TCPWHY_LIVE_H
 
@@ -19,13 +22,14 @@ struct live_probe {
 	const char *name; /* the tracepoint */
 	const char *what; /* what it tells, in words */
 	bool attached;
-	bool older; /* attached in the form of an older kernel, which tells less */
+	bool older;	     /* attached in the form of an older kernel, which tells less */
 	const char *missing; /* what is lost when it isn't, or is older; NULL nothing */
 };
 
 /*
- * Loads and attaches. Every optional probe that this kernel lacks is left out and shows in live_probes(); 0 if at least
- * one is attached, else a negative errno with one sentence for the user in why.
+ * Loads and attaches. Every optional probe that this kernel lacks is left out and shows in
+ * live_probes(); 0 if at least one is attached, else a negative errno with one sentence for the
+ * user in why.
  */
 int live_open(const struct live_options *o, struct live **ret, struct strbuf *why);
 /* Detaches and frees all. NULL is fine. */
@@ -33,15 +37,21 @@ void live_close(struct live *l);
 
 /* Readable when records wait; owned by l. */
 int live_fd(const struct live *l);
-/* Hands each waiting record, validated, to fn; valid during the call. Number of records or a negative errno. */
+/*
+ * Hands each waiting record, validated, to fn; valid during the call. Number of records or a
+ * negative errno.
+ */
 int live_take(struct live *l, void (*fn)(void *arg, struct rec_hdr *rec), void *arg);
 
 /* Events lost so far because the ring buffer was full. */
 uint64_t live_lost(const struct live *l);
 
-/* Every counter, summed over CPUs. fn's name is the reason's (may be empty). 0 or a negative errno. */
-int live_counts(struct live *l, void (*fn)(void *arg, const struct count_key *key, const struct count_value *sum,
-					    const char *reason_name),
+/*
+ * Every counter, summed over CPUs. fn's name is the reason's (may be empty). 0 or a negative errno.
+ */
+int live_counts(struct live *l,
+		void (*fn)(void *arg, const struct count_key *key, const struct count_value *sum,
+			   const char *reason_name),
 		void *arg);
 
 int live_watch_pid(struct live *l, uint32_t pid);

@@ -3,7 +3,7 @@
 
 #include "record/record.h"
 
-/* ---- the list by last use ---- */
+/* ---- the list by last use -------------------------------------------------------------------- */
 
 static void list_del(struct store *s, struct entry *e)
 {
@@ -25,16 +25,16 @@ void entry_touch(struct store *s, struct entry *e)
 	list_add(s, e);
 }
 
-/* ---- entries ---- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
-#define FREE_INDEX(type, head, list)                    \
-	do {                                            \
-		while (list) {                          \
+#define FREE_INDEX(type, head, list)                     \
+	do {                                             \
+		while (list) {                           \
 			struct type *next_ = list->next; \
-			HASH_DEL(head, list);           \
-			free(list);                     \
-			list = next_;                   \
-		}                                       \
+			HASH_DEL(head, list);            \
+			free(list);                      \
+			list = next_;                    \
+		}                                        \
 	} while (0)
 
 void entry_free(struct store *s, struct entry *e)
@@ -71,7 +71,7 @@ struct entry *entry_new(struct store *s)
 	return e;
 }
 
-/* ---- finding ---- */
+/* ---- finding --------------------------------------------------------------------------------- */
 
 static void key_make(struct key *key, const struct rec_tuple *tuple, uint32_t netns)
 {
@@ -115,7 +115,8 @@ struct entry *store_by_sock(const struct store *s, uint64_t addr)
 	return k ? k->entry : NULL;
 }
 
-bool entry_add_tuple(struct store *s, struct entry *e, const struct rec_tuple *tuple, uint32_t netns)
+bool entry_add_tuple(struct store *s, struct entry *e, const struct rec_tuple *tuple,
+		     uint32_t netns)
 {
 	struct key_entry *k = calloc(1, sizeof(*k));
 
@@ -154,7 +155,7 @@ void entry_note_sock(struct store *s, struct entry *e, uint64_t addr)
 	e->socks = k;
 }
 
-/* ---- two timelines that turn out to be one ---- */
+/* ---- two timelines that turn out to be one --------------------------------------------------- */
 
 static int by_time(const void *a, const void *b)
 {
@@ -197,13 +198,13 @@ static void merge_state(struct timeline *into, const struct timeline *from)
 	into->verdict_id = from->verdict_id;
 }
 
-#define MOVE_INDEX(type, list, from, into)        \
-	while ((from)->list) {                    \
+#define MOVE_INDEX(type, list, from, into)          \
+	while ((from)->list) {                      \
 		struct type *moved_ = (from)->list; \
-		(from)->list = moved_->next;      \
-		moved_->entry = into;             \
-		moved_->next = (into)->list;      \
-		(into)->list = moved_;            \
+		(from)->list = moved_->next;        \
+		moved_->entry = into;               \
+		moved_->next = (into)->list;        \
+		(into)->list = moved_;              \
 	}
 
 static void entry_merge(struct store *s, struct entry *into, struct entry *from)

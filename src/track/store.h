@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where track keeps its timelines: found by tuple, by question id and by socket, and listed by last use. Private to
- * this room.
+ * Where track keeps its timelines: found by tuple, by question id and by socket, and listed by last
+ * use. Private to this room.
  */
 #ifndef TCPWHY_TRACK_STORE_H
 #define TCPWHY_TRACK_STORE_H
@@ -12,7 +12,7 @@
 
 struct key {
 	struct rec_tuple tuple; /* canonical */
-	uint32_t netns;		/* where the tuple alone does not tell: loopback addresses, missing ports */
+	uint32_t netns; /* where the tuple alone does not tell: loopback addresses, missing ports */
 };
 
 struct key_entry {
@@ -62,14 +62,21 @@ void entry_free(struct store *s, struct entry *e);
 /* Makes it the last used. */
 void entry_touch(struct store *s, struct entry *e);
 
-/* The timeline of a tuple (either direction), of a question's id, of the socket at a kernel address; NULL: none. */
+/*
+ * The timeline of a tuple (either direction), of a question's id, of the socket at a kernel
+ * address; NULL: none.
+ */
 struct entry *store_by_tuple(const struct store *s, const struct rec_tuple *tuple, uint32_t netns);
 struct entry *store_by_id(const struct store *s, uint64_t id);
 struct entry *store_by_sock(const struct store *s, uint64_t addr);
 
 /* From now on the tuple leads to e, whatever it is; false when out of memory. */
-bool entry_add_tuple(struct store *s, struct entry *e, const struct rec_tuple *tuple, uint32_t netns);
-/* The tuple, if whole, is one of e's connection: another timeline that has it is the same story, and ends in e. */
+bool entry_add_tuple(struct store *s, struct entry *e, const struct rec_tuple *tuple,
+		     uint32_t netns);
+/*
+ * The tuple, if whole, is one of e's connection: another timeline that has it is the same story,
+ * and ends in e.
+ */
 void entry_claim(struct store *s, struct entry *e, const struct rec_tuple *tuple, uint32_t netns);
 /* The socket at this address is e's now. */
 void entry_note_sock(struct store *s, struct entry *e, uint64_t addr);

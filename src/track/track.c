@@ -4,14 +4,23 @@
 #include "record/record.h"
 #include "track/store.h"
 
-/* How long after a failure events and answers may still come in before it is judged, and at the most. */
+/*
+ * How long after a failure events and answers may still come in before it is judged, and at the
+ * most.
+ */
 #define GRACE_NS (150 * NSEC_PER_MSEC)
 #define PATIENCE_NS (1000 * NSEC_PER_MSEC)
-/* A SYN is sent again after up to 64 s (net/ipv4/tcp_timer.c): until then the connection is remembered. */
+/*
+ * A SYN is sent again after up to 64 s (net/ipv4/tcp_timer.c): until then the connection is
+ * remembered.
+ */
 #define WATCH_NS (130 * NSEC_PER_SEC)
 /* A connection that failed is remembered a little, for what still arrives for it. */
 #define AFTERMATH_NS (10 * NSEC_PER_SEC)
-/* A socket's address is reused at once; events without a port belong to its last connection only that long. */
+/*
+ * A socket's address is reused at once; events without a port belong to its last connection only
+ * that long.
+ */
 #define SOCK_MEMORY_NS (3 * NSEC_PER_SEC)
 
 #define RECS_MAX 160 /* of one timeline */
@@ -59,8 +68,9 @@ static void make_room(struct track *t, uint64_t now)
 
 	for (; e; e = newer) {
 		uint64_t idle = now > e->tl.last_ns ? now - e->tl.last_ns : 0;
-		bool over = e->tl.state == TIMELINE_JUDGED ? idle > AFTERMATH_NS
-							   : e->tl.state == TIMELINE_WATCHING && idle > WATCH_NS;
+		bool over = e->tl.state == TIMELINE_JUDGED
+				    ? idle > AFTERMATH_NS
+				    : e->tl.state == TIMELINE_WATCHING && idle > WATCH_NS;
 		bool full = t->store.n > TIMELINES_MAX || t->store.bytes > BYTES_MAX;
 
 		newer = e->newer;
@@ -94,7 +104,7 @@ static bool entry_keep(struct track *t, struct entry *e, const struct rec_hdr *r
 	return true;
 }
 
-/* ---- questions ----------------------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static void ask(struct track *t, struct entry *e, const struct question *q, uint64_t event_ns)
 {
@@ -140,7 +150,10 @@ static void ask_behind_nat(struct track *t, struct entry *e, const struct rec_ct
 	ask(t, e, &q, ct->hdr.mono_ns);
 }
 
-/* A socket elsewhere: who lives there? And if only NAT hides that it is the same connection, it is this story's. */
+/*
+ * A socket elsewhere: who lives there? And if only NAT hides that it is the same connection, it is
+ * this story's.
+ */
 static void learn_socket(struct track *t, struct entry *e, const struct rec_sock_info *s)
 {
 	struct question q = {.kind = Q_NETNS, .netns = s->hdr.netns};
@@ -161,7 +174,7 @@ bool track_question(struct track *t, struct question *ret)
 	return true;
 }
 
-/* ---- records in ---------------------------------------------------------------------------------------------- */
+/* ---- records in ------------------------------------------------------------------------------ */
 
 /* A failed connect() has lost its port: which timeline was its socket's? */
 static struct entry *find_by_sock(struct track *t, const struct rec_event *ev)
@@ -170,9 +183,10 @@ static struct entry *find_by_sock(struct track *t, const struct rec_event *ev)
 
 	if (!entry || ev->hdr.mono_ns > entry->tl.last_ns + SOCK_MEMORY_NS)
 		return NULL;
-	timeline_each_event(&entry->tl, e)
-	{
-		if (e->hdr.netns == ev->hdr.netns && addr_equal(e->sock.tuple.dst, ev->pkt.tuple.dst) && e->sock.tuple.dport == ev->pkt.tuple.dport)
+	timeline_each_event(&entry->tl, e) {
+		if (e->hdr.netns == ev->hdr.netns &&
+		    addr_equal(e->sock.tuple.dst, ev->pkt.tuple.dst) &&
+		    e->sock.tuple.dport == ev->pkt.tuple.dport)
 			return entry;
 	}
 	return NULL;
@@ -188,7 +202,8 @@ static struct entry *entry_for_event(struct track *t, const struct rec_event *ev
 	if (!e)
 		e = store_by_tuple(&t->store, tuple, ev->hdr.netns);
 	/* Long over, and the same ports again: another connection. */
-	if (e && !e->out && e->tl.state == TIMELINE_JUDGED && ev->hdr.mono_ns > e->tl.last_ns + AFTERMATH_NS) {
+	if (e && !e->out && e->tl.state == TIMELINE_JUDGED &&
+	    ev->hdr.mono_ns > e->tl.last_ns + AFTERMATH_NS) {
 		entry_free(&t->store, e);
 		e = NULL;
 	}
@@ -303,7 +318,7 @@ int track_add(struct track *t, const struct rec_hdr *rec)
 	return add_lookup(t, rec);
 }
 
-/* ---- timelines out --------------------------------------------------------------------------------------------- */
+/* ---- timelines out --------------------------------------------------------------------------- */
 
 struct timeline *track_ripe(struct track *t, uint64_t now)
 {

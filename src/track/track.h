@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Timelines: all records of one connection, both directions, both ends if both are on this host, both sides of a NAT.
- * track says which questions are open, and when a failure is ripe for a verdict. Time comes from outside.
+ * Timelines: all records of one connection, both directions, both ends if both are on this host,
+ * both sides of a NAT. track says which questions are open, and when a failure is ripe for a
+ * verdict. Time comes from outside.
  */
 #ifndef TCPWHY_TRACK_H
 #define TCPWHY_TRACK_H
@@ -12,7 +13,7 @@
 
 enum weight {
 	WEIGHT_NONE, /* evidence at most */
-	WEIGHT_SOFT, /* something may be wrong: worth questions and a look, not a verdict by itself */
+	WEIGHT_SOFT, /* something may be wrong: worth a look, not a verdict by itself */
 	WEIGHT_HARD, /* a failure: there will be a verdict */
 };
 
@@ -38,14 +39,15 @@ struct timeline {
 };
 
 /* Calls body for each event of tl as `const struct rec_event *e`. */
-#define timeline_each_event(tl, e)                                                                        \
-	for (size_t e##_i = 0; e##_i < (tl)->recs.n; e##_i++)                                             \
-		for (const struct rec_event *e = (const void *)(tl)->recs.v[e##_i];                       \
+#define timeline_each_event(tl, e)                                                  \
+	for (size_t e##_i = 0; e##_i < (tl)->recs.n; e##_i++)                       \
+		for (const struct rec_event *e = (const void *)(tl)->recs.v[e##_i]; \
 		     e && REC_KIND_IS_EVENT(e->hdr.kind); e = NULL)
 
-#define timeline_each(tl, rec_kind, type, r)                                                              \
-	for (size_t r##_i = 0; r##_i < (tl)->recs.n; r##_i++)                                             \
-		for (const type *r = (const void *)(tl)->recs.v[r##_i]; r && r->hdr.kind == (rec_kind); r = NULL)
+#define timeline_each(tl, rec_kind, type, r)                            \
+	for (size_t r##_i = 0; r##_i < (tl)->recs.n; r##_i++)           \
+		for (const type *r = (const void *)(tl)->recs.v[r##_i]; \
+		     r && r->hdr.kind == (rec_kind); r = NULL)
 
 /* What a cause wants asked when `e` has happened: appended to `ask`, id and event_ns left alone. */
 typedef VEC(struct question) question_vec;
@@ -66,7 +68,10 @@ int track_add(struct track *t, const struct rec_hdr *rec);
 /* The next open question to be asked: true, or false if there is none. */
 bool track_question(struct track *t, struct question *ret);
 
-/* The next timeline to be judged at `now` (CLOCK_MONOTONIC), NULL if none; the caller must call track_judged(). */
+/*
+ * The next timeline to be judged at `now` (CLOCK_MONOTONIC), NULL if none; the caller must call
+ * track_judged().
+ */
 struct timeline *track_ripe(struct track *t, uint64_t now);
 /* Back with it: judged for good (verdict_id) or, with 0, nothing to say (yet). */
 void track_judged(struct track *t, struct timeline *tl, uint64_t verdict_id);

@@ -34,27 +34,40 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 
 	if (addr_is_multicast(e->pkt.tuple.dst))
 		return WEIGHT_NONE;
-	/* Errors and echo are about something else; a lost one is nobody's failed connection, unless it was filtered. */
-	if (!tcp && e->pkt.tuple.proto != IPPROTO_UDP && strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
+	/*
+	 * Errors and echo are about something else; a lost one is nobody's failed connection,
+	 * unless it was filtered.
+	 */
+	if (!tcp && e->pkt.tuple.proto != IPPROTO_UDP &&
+	    strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
 	    strcmp(e->reason_name, "IP_RPFILTER") != 0)
 		return WEIGHT_NONE;
 	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
 		return drops_on_purpose(e, w) ? WEIGHT_HARD : WEIGHT_NONE;
 	if (strcmp(e->reason_name, "NO_SOCKET") == 0)
 		return weigh_no_socket(e);
-	/* TCP repairs the loss of a segment, and some rules mean to drop stray ones: what follows tells if it hurts. */
+	/*
+	 * TCP repairs the loss of a segment, and some rules mean to drop stray ones: what follows
+	 * tells if it hurts.
+	 */
 	if (tcp && strcmp(e->reason_name, "NETFILTER_DROP") == 0 && e->pkt.has & PKT_L4 &&
 	    (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN)
 		return WEIGHT_SOFT;
 	if (reason->weight == REASON_FAILURE)
 		return WEIGHT_HARD;
-	/* A queue that is full costs a stream a retransmission, but a datagram or a handshake its life. */
+	/*
+	 * A queue that is full costs a stream a retransmission, but a datagram or a handshake its
+	 * life.
+	 */
 	if (strncmp(e->reason_name, "QDISC_", 6) == 0 && (!tcp || e->pkt.tcp_flags & TCPHDR_SYN))
 		return WEIGHT_HARD;
 	return WEIGHT_NONE;
 }
 
-/* A connect() that ends before it is established. Closed by its own process at once, it is no failure. */
+/*
+ * A connect() that ends before it is established. Closed by its own process at once, it is no
+ * failure.
+ */
 static enum weight weigh_state(const struct rec_event *e)
 {
 	if (e->new_state != TCP_CLOSE)
@@ -70,8 +83,9 @@ static enum weight weigh_state(const struct rec_event *e)
 
 static enum weight weigh_reset_out(const struct rec_event *e, const struct world *w)
 {
-	return world_stack_has(w, e, "nf_send_reset") || world_stack_has(w, e, "nf_send_reset6") ? WEIGHT_HARD
-												 : WEIGHT_SOFT;
+	return world_stack_has(w, e, "nf_send_reset") || world_stack_has(w, e, "nf_send_reset6")
+		       ? WEIGHT_HARD
+		       : WEIGHT_SOFT;
 }
 
 enum weight track_weight(const struct rec_event *e, const struct world *w)
@@ -82,7 +96,10 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 	case REC_CONNECT:
 		return WEIGHT_HARD;
 	case REC_SOCK_ERR:
-		/* The socket's own process disconnects it: the reset that goes with that tells more. */
+		/*
+		 * The socket's own process disconnects it: the reset that goes with that tells
+		 * more.
+		 */
 		return world_stack_has(w, e, "tcp_disconnect") ? WEIGHT_NONE : WEIGHT_HARD;
 	case REC_DROP:
 		return weigh_drop(e, w);

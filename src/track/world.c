@@ -34,13 +34,11 @@ void world_free(struct world *w)
 
 	if (!w)
 		return;
-	HASH_ITER(hh, w->symbols, s, s_next)
-	{
+	HASH_ITER(hh, w->symbols, s, s_next) {
 		HASH_DEL(w->symbols, s);
 		free(s);
 	}
-	HASH_ITER(hh, w->netns, n, n_next)
-	{
+	HASH_ITER(hh, w->netns, n, n_next) {
 		HASH_DEL(w->netns, n);
 		free(n);
 	}
@@ -150,7 +148,10 @@ bool world_stack_has(const struct world *w, const struct rec_event *e, const cha
 
 bool world_in_softirq(const struct world *w, const struct rec_event *e)
 {
-	/* kernel/softirq.c: __do_softirq, since 6.9 handle_softirqs; kernel/time/timer.c for timers. */
+	/*
+	 * kernel/softirq.c: __do_softirq, since 6.9 handle_softirqs; kernel/time/timer.c for
+	 * timers.
+	 */
 	return world_stack_has(w, e, "handle_softirqs") || world_stack_has(w, e, "__do_softirq") ||
 	       world_stack_has(w, e, "call_timer_fn") || world_stack_has(w, e, "run_ksoftirqd");
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is known independently of a connection: symbols, and who the network namespaces are. Filled by records only. */
+/*
+ * What is known independently of a connection: symbols, and who the network namespaces are. Filled
+ * by records only.
+ */
 #ifndef TCPWHY_WORLD_H
 #define TCPWHY_WORLD_H
 
@@ -21,10 +24,15 @@ const struct rec_netns *world_netns(const struct world *w, uint32_t inum);
 /* True once for each namespace that nothing is known of, so that it is asked for once. */
 bool world_netns_wanted(struct world *w, uint32_t inum);
 
-/* Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in the kernel stack of e? */
+/*
+ * Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in the kernel
+ * stack of e?
+ */
 bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function);
 
-/* Was e raised on nobody's behalf: by a softirq or timer, which may have borrowed any task's time? */
+/*
+ * Was e raised on nobody's behalf: by a softirq or timer, which may have borrowed any task's time?
+ */
 bool world_in_softirq(const struct world *w, const struct rec_event *e);
 
 #endif

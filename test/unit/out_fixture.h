@@ -19,7 +19,7 @@
 /* 2026-11-21 14:03:04.113 UTC; main() sets the time zone. */
 #define WALL (1795269784ull * 1000000000ull + 113000000ull)
 
-/* ---- what an output function printed ---- */
+/* ---- what an output function printed --------------------------------------------------------- */
 
 struct capture {
 	struct out_options o;
@@ -79,7 +79,7 @@ static json_int_t json_number(const json_t *object, const char *key)
 	return json_integer_value(value);
 }
 
-/* ---- something to print ---- */
+/* ---- something to print ---------------------------------------------------------------------- */
 
 static struct rec_tuple tuple_make(uint8_t proto, const char *src, uint16_t sport, const char *dst,
 				   uint16_t dport)

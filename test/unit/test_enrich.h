@@ -53,7 +53,7 @@ static struct {
 	size_t ends;
 } t;
 
-/* ---- asking ---- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static inline void answer_keep(void *arg, const struct rec_hdr *rec)
 {
@@ -146,7 +146,7 @@ static inline size_t count_match(enum sock_match match)
 	return n;
 }
 
-/* ---- sockets ---- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static inline socklen_t sockaddr_parse(struct sockaddr_storage *ret, const char *addr,
 				       uint16_t port)
@@ -204,7 +204,7 @@ static inline int dial(int type, const char *addr, uint16_t port)
 	return fd;
 }
 
-/* ---- surroundings ---- */
+/* ---- surroundings ---------------------------------------------------------------------------- */
 
 static inline void run(const char *command)
 {

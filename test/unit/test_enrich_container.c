@@ -91,7 +91,7 @@ static const struct {
 	 ".scope\n",
 	 KUBE},
 	{"0::/system.slice/containerd.service/kubepods-burstable-pod" POD_ ".slice:cri-"
-									   "containerd:" ID "\n",
+	 "containerd:" ID "\n",
 	 KUBE},
 
 	/* others */

@@ -180,7 +180,7 @@ static void community_id_of_icmp_needs_the_type(void **state)
 	capture_end(&c);
 }
 
-/* ---- docs/json.md ---- */
+/* ---- docs/json.md ---------------------------------------------------------------------------- */
 
 static void check_documented(const struct field *f, const char *doc, const char *table)
 {

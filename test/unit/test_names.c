@@ -34,7 +34,7 @@ static struct rec_tuple tuple_parse(uint8_t proto, const char *src, uint16_t spo
 	return t;
 }
 
-/* ---- names ---- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void names_of_the_field(void **state)
 {
@@ -105,7 +105,7 @@ static void flags_read_in_order_of_the_bits(void **state)
 	assert_string_equal(b.s, "SEEN_REPLY,CONFIRMED,0x80000000");
 }
 
-/* ---- addresses ---- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 static void addresses_are_what_they_are(void **state)
 {
@@ -186,7 +186,7 @@ static void tuples_are_whole_with_both_ends(void **state)
 	assert_false(tuple_is_whole(&t));
 }
 
-/* ---- community id ---- */
+/* ---- community id ---------------------------------------------------------------------------- */
 
 static void sha1_of_known_messages(void **state)
 {

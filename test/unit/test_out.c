@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "out_fixture.h"
 
-/* ---- verdicts ---- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 static void text_verdict_reads_like_a_compiler_error(void **state)
 {
@@ -117,7 +117,7 @@ static void repeats_say_how_often(void **state)
 	capture_end(&c);
 }
 
-/* ---- records ---- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void text_record_is_one_line(void **state)
 {
@@ -184,7 +184,7 @@ static void records_of_lookups(void **state)
 	capture_end(&c);
 }
 
-/* ---- summaries ---- */
+/* ---- summaries ------------------------------------------------------------------------------- */
 
 static void summary_of_a_quiet_watch(void **state)
 {
@@ -267,7 +267,7 @@ static void summary_counts_everything(void **state)
 	vec_free(&s.verdicts);
 }
 
-/* ---- strangers ---- */
+/* ---- strangers ------------------------------------------------------------------------------- */
 
 static void escapes_make_strings_harmless(void **state)
 {

@@ -7,7 +7,10 @@
 
 #include "record/fields.h"
 
-/* A record of this kind with nothing in it; caller frees. Exactly as large as it is, so that ASan sees every overrun. */
+/*
+ * A record of this kind with nothing in it; caller frees. Exactly as large as it is, so that ASan
+ * sees every overrun.
+ */
 static void *record_new(unsigned kind)
 {
 	struct rec_hdr *hdr = calloc(1, record_kind_size(kind));
@@ -20,7 +23,7 @@ static void *record_new(unsigned kind)
 	return hdr;
 }
 
-/* ---- validation ---- */
+/* ---- validation ------------------------------------------------------------------------------ */
 
 static void kinds_have_name_words_and_size(void **state)
 {
@@ -193,7 +196,7 @@ static void validate_checks_that_strings_end(void **state)
 	CHECK_STRING(symbol, module);
 }
 
-/* ---- tables ---- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 static void table_cover(const struct field *f, size_t offset, uint8_t *covered, size_t size)
 {
@@ -285,7 +288,10 @@ struct seen_names {
 	size_t n;
 };
 
-/* JSON objects must not have a key twice; a group or tuple without a name belongs to the object around it. */
+/*
+ * JSON objects must not have a key twice; a group or tuple without a name belongs to the object
+ * around it.
+ */
 static void table_names(const struct field *f, struct seen_names *seen)
 {
 	for (; f->type != FIELD_END; f++) {

@@ -5,9 +5,11 @@
 static void fix(struct judge *j)
 {
 	verdict_fix(j->v, "none; both ends have to agree on who closes first and when",
-		    "let the side that still has to receive close last: shutdown(SHUT_WR), read to the end, then close()");
+		    "let the side that still has to receive close last: shutdown(SHUT_WR), read to "
+		    "the end, then close()");
 	verdict_fix(j->v, "one more round trip where a kept connection was just closed",
-		    "if this is a kept-alive connection: let the client give it up earlier than the server does, or retry");
+		    "if this is a kept-alive connection: let the client give it up earlier than "
+		    "the server does, or retry");
 }
 
 /* "pid 3 server closed it 12 ms before": known if the close was watched. */
@@ -17,31 +19,41 @@ static bool tell_close(struct judge *j)
 
 	if (!m->closed_ns || m->closed_ns > j->ev->hdr.mono_ns)
 		return false;
-	verdict_evidence(j->v, "pid %u %s closed the socket %s before%s", m->closed_pid, m->closed_comm,
-			 say_time(j->ev->hdr.mono_ns - m->closed_ns), m->closed_unread ? ", with data unread" : "");
-	verdict_hit(j->v, "pid %u %s (%s) closed it; its peer %s gets the reset", m->closed_pid, m->closed_comm,
-		    say_netns(j, j->ev->hdr.netns), say_src(&j->ev->pkt.tuple));
+	verdict_evidence(j->v, "pid %u %s closed the socket %s before%s", m->closed_pid,
+			 m->closed_comm, say_time(j->ev->hdr.mono_ns - m->closed_ns),
+			 m->closed_unread ? ", with data unread" : "");
+	verdict_hit(j->v, "pid %u %s (%s) closed it; its peer %s gets the reset", m->closed_pid,
+		    m->closed_comm, say_netns(j, j->ev->hdr.netns), say_src(&j->ev->pkt.tuple));
 	return true;
 }
 
-/* The listening socket went away with connections that nobody had accepted: net/ipv4/inet_connection_sock.c. */
+/*
+ * The listening socket went away with connections that nobody had accepted:
+ * net/ipv4/inet_connection_sock.c.
+ */
 static bool judge_listener(struct judge *j)
 {
 	if (!j->ev->active || !fact_stack(j, "inet_csk_listen_stop"))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "The listening socket was closed while this connection, complete but not yet accepted, "
+	verdict_explain(j->v, "The listening socket was closed while this connection, complete but "
+			      "not yet accepted, "
 			      "waited in its queue: the kernel reset it.");
 	verdict_evidence(j->v, "%s", say_stack(j, j->ev));
 	if (j->ev->task.pid)
 		verdict_evidence(j->v, "%s closed the listening socket", say_task(j->ev));
-	verdict_fix(j->v, "none", "stop the service gently: stop new connections first (at the balancer), accept what is "
-				  "queued, then close the listening socket");
+	verdict_fix(j->v, "none",
+		    "stop the service gently: stop new connections first (at the balancer), accept "
+		    "what is "
+		    "queued, then close the listening socket");
 	hit_all(j);
 	return true;
 }
 
-/* Data for a socket that its process has closed: net/ipv4/tcp_input.c tcp_rcv_state_process, tcp_timewait_state_process. */
+/*
+ * Data for a socket that its process has closed: net/ipv4/tcp_input.c tcp_rcv_state_process,
+ * tcp_timewait_state_process.
+ */
 static bool judge_orphan(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
@@ -55,11 +67,13 @@ static bool judge_orphan(struct judge *j)
 	if (!waiting && e->sock.state == TCP_SYN_SENT)
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "A packet with %u bytes arrived for a connection that the process here had closed already: "
-			      "nobody can read it any more, so the kernel answered with a reset.",
+	verdict_explain(j->v,
+			"A packet with %u bytes arrived for a connection that the process here had "
+			"closed already: "
+			"nobody can read it any more, so the kernel answered with a reset.",
 			e->pkt.payload);
-	verdict_evidence(j->v, "%s met a socket in %s that has no process any more: %s", say_packet(&e->pkt),
-			 tcp_state_name(e->sock.state), say_stack(j, e));
+	verdict_evidence(j->v, "%s met a socket in %s that has no process any more: %s",
+			 say_packet(&e->pkt), tcp_state_name(e->sock.state), say_stack(j, e));
 	if (e->has_reason && *e->reason_name)
 		verdict_evidence(j->v, "the kernel's reason: %s", e->reason_name);
 	tell_close(j);
@@ -74,16 +88,23 @@ static bool judge(struct judge *j)
 		return true;
 	if (!reset_without_socket(j) || packet_is_syn(&j->ev->pkt))
 		return false;
-	verdict_explain(j->v, "A packet (%u bytes) arrived for a connection whose socket here is closed, so the kernel "
-			      "answered with a reset.",
+	verdict_explain(j->v,
+			"A packet (%u bytes) arrived for a connection whose socket here is closed, "
+			"so the kernel "
+			"answered with a reset.",
 			j->ev->pkt.payload);
-	verdict_evidence(j->v, "%s found no socket: %s", say_packet(&j->ev->pkt), say_stack(j, j->ev));
+	verdict_evidence(j->v, "%s found no socket: %s", say_packet(&j->ev->pkt),
+			 say_stack(j, j->ev));
 	if (tell_close(j)) {
 		j->v->certainty = CERTAINTY_CERTAIN;
 	} else {
-		/* A socket that was there before the watch began, or never: a packet out of nowhere looks the same. */
+		/*
+		 * A socket that was there before the watch began, or never: a packet out of nowhere
+		 * looks the same.
+		 */
 		j->v->certainty = CERTAINTY_LIKELY;
-		verdict_evidence(j->v, "nobody was seen closing it: that was before tcpwhy watched, or long ago, or the "
+		verdict_evidence(j->v, "nobody was seen closing it: that was before tcpwhy "
+				       "watched, or long ago, or the "
 				       "connection was never on this host");
 	}
 	hit_all(j);

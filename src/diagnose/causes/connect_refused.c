@@ -4,11 +4,13 @@
 
 static const struct rec_event *port_unreachable(const struct judge *j)
 {
-	timeline_each_event(j->tl, e)
-	{
+	timeline_each_event(j->tl, e) {
 		bool v6 = e->pkt.tuple.family == 6;
 
-		/* ICMP port or protocol unreachable, ICMPv6 port unreachable: net/ipv4/icmp.c icmp_err_convert. */
+		/*
+		 * ICMP port or protocol unreachable, ICMPv6 port unreachable: net/ipv4/icmp.c
+		 * icmp_err_convert.
+		 */
 		if (e->hdr.kind == REC_ICMP_RECV && e->pkt.icmp_type == (v6 ? 1 : 3) &&
 		    (v6 ? e->pkt.icmp_code == 4 : e->pkt.icmp_code == 3))
 			return e;
@@ -18,7 +20,8 @@ static const struct rec_event *port_unreachable(const struct judge *j)
 
 static bool judge(struct judge *j)
 {
-	const struct rec_event *e = j->ev, *icmp = port_unreachable(j), *rst = fact_event(j, REC_RST_RECV);
+	const struct rec_event *e = j->ev, *icmp = port_unreachable(j),
+			       *rst = fact_event(j, REC_RST_RECV);
 	bool at_connect = e->hdr.kind == REC_RST_RECV && e->sock.state == TCP_SYN_SENT;
 
 	if (!at_connect && e->err != ECONNREFUSED)
@@ -26,21 +29,28 @@ static bool judge(struct judge *j)
 	if (e->hdr.kind == REC_RST_RECV && !at_connect)
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "%s refused the connection: it answered the SYN with %s. Nothing listens on that port there, or a "
-			      "firewall there rejects it. This host did all it could.",
-			say_dst(&e->sock.tuple), icmp && !rst ? "an ICMP error (port unreachable)" : "a reset");
+	verdict_explain(j->v,
+			"%s refused the connection: it answered the SYN with %s. Nothing listens "
+			"on that port there, or a "
+			"firewall there rejects it. This host did all it could.",
+			say_dst(&e->sock.tuple),
+			icmp && !rst ? "an ICMP error (port unreachable)" : "a reset");
 	if (rst)
-		verdict_evidence(j->v, "a reset arrived in SYN_SENT%s%s%s", rst->ifname[0] ? " through " : "", rst->ifname,
+		verdict_evidence(j->v, "a reset arrived in SYN_SENT%s%s%s",
+				 rst->ifname[0] ? " through " : "", rst->ifname,
 				 rst->pkt.has & PKT_L3 ? "" : " (its header was not seen)");
 	if (rst && rst->pkt.has & PKT_L3)
-		verdict_evidence(j->v, "its TTL was %u when it arrived, its window %u", rst->pkt.ttl, rst->pkt.window);
+		verdict_evidence(j->v, "its TTL was %u when it arrived, its window %u",
+				 rst->pkt.ttl, rst->pkt.window);
 	if (icmp)
-		verdict_evidence(j->v, "ICMP type %u code %u from %s", icmp->pkt.icmp_type, icmp->pkt.icmp_code,
-				 say_addr(icmp->pkt.icmp_src));
+		verdict_evidence(j->v, "ICMP type %u code %u from %s", icmp->pkt.icmp_type,
+				 icmp->pkt.icmp_code, say_addr(icmp->pkt.icmp_src));
 	if (!rst && !icmp)
 		verdict_evidence(j->v, "connect() returned ECONNREFUSED");
 	hit_all(j);
-	verdict_fix(j->v, "none", "on %s: ss -ltn 'sport = :%u' (does it listen, on this address?), then its firewall",
+	verdict_fix(j->v, "none",
+		    "on %s: ss -ltn 'sport = :%u' (does it listen, on this address?), then its "
+		    "firewall",
 		    say_addr(e->sock.tuple.dst), e->sock.tuple.dport);
 	return true;
 }

@@ -9,11 +9,12 @@ static bool concerns(const struct rec_event *e)
 	return e->hdr.kind == REC_STATE || e->err == ETIMEDOUT;
 }
 
-/* The SYN seen arriving at another namespace of this host: then it is not the network that lost it. */
+/*
+ * The SYN seen arriving at another namespace of this host: then it is not the network that lost it.
+ */
 static const struct rec_event *arrived(const struct judge *j)
 {
-	timeline_each_event(j->tl, e)
-	{
+	timeline_each_event(j->tl, e) {
 		if (e->hdr.kind == REC_SYN_AGAIN && e->hdr.netns != j->ev->hdr.netns)
 			return e;
 	}
@@ -22,9 +23,9 @@ static const struct rec_event *arrived(const struct judge *j)
 
 static const struct rec_route *route_of(const struct judge *j)
 {
-	timeline_each(j->tl, REC_ROUTE, struct rec_route, r)
-	{
-		if (r->hdr.netns == j->ev->hdr.netns && !r->err && addr_equal(r->tuple.dst, j->ev->sock.tuple.dst))
+	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
+		if (r->hdr.netns == j->ev->hdr.netns && !r->err &&
+		    addr_equal(r->tuple.dst, j->ev->sock.tuple.dst))
 			return r;
 	}
 	return NULL;
@@ -43,28 +44,39 @@ static bool judge(struct judge *j)
 		return false;
 	j->v->certainty = m->syn_count ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	if (m->syn_count)
-		verdict_explain(j->v, "%u SYN%s to %s left this host through %s within %s, and nobody answered. %s", m->syn_count,
-				m->syn_count == 1 ? "" : "s", say_dst(&e->sock.tuple), m->syn_ifname, say_time(took),
+		verdict_explain(j->v,
+				"%u SYN%s to %s left this host through %s within %s, and nobody "
+				"answered. %s",
+				m->syn_count, m->syn_count == 1 ? "" : "s", say_dst(&e->sock.tuple),
+				m->syn_ifname, say_time(took),
 				gave_up ? "The program gave up waiting and closed the socket."
 					: "The kernel gave up (ETIMEDOUT).");
 	else
-		verdict_explain(j->v, "The connection to %s was tried and %s, but no SYN was seen leaving through a device: it "
-				      "was lost within this host.",
-				say_dst(&e->sock.tuple), gave_up ? "given up by the program" : "timed out");
-	verdict_evidence(j->v, "SYN_SENT to CLOSE after %u retransmission%s: %s", e->sock.retransmits,
-			 e->sock.retransmits == 1 ? "" : "s", say_stack(j, e));
+		verdict_explain(j->v,
+				"The connection to %s was tried and %s, but no SYN was seen "
+				"leaving through a device: it "
+				"was lost within this host.",
+				say_dst(&e->sock.tuple),
+				gave_up ? "given up by the program" : "timed out");
+	verdict_evidence(j->v, "SYN_SENT to CLOSE after %u retransmission%s: %s",
+			 e->sock.retransmits, e->sock.retransmits == 1 ? "" : "s", say_stack(j, e));
 	if (m->syn_count && !tuple_equal(&m->syn_tuple, &e->sock.tuple))
-		verdict_evidence(j->v, "they left translated (NAT), as %s", say_tuple(&m->syn_tuple));
+		verdict_evidence(j->v, "they left translated (NAT), as %s",
+				 say_tuple(&m->syn_tuple));
 	if (r)
-		verdict_evidence(j->v, "the route goes through %s%s%s", r->ifname, r->has_gateway ? ", gateway " : "",
+		verdict_evidence(j->v, "the route goes through %s%s%s", r->ifname,
+				 r->has_gateway ? ", gateway " : "",
 				 r->has_gateway ? say_addr(r->gateway) : "");
 	if (there)
-		verdict_evidence(j->v, "they arrived in %s through %s, on this same host", say_netns(j, there->hdr.netns),
-				 there->ifname);
-	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this connection");
+		verdict_evidence(j->v, "they arrived in %s through %s, on this same host",
+				 say_netns(j, there->hdr.netns), there->ifname);
+	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this "
+			       "connection");
 	hit_all(j);
-	verdict_fix(j->v, "none", "look further down the path: is %s up, does a firewall there or between drop packets to port "
-				  "%u? (tcpdump there: do the SYNs arrive?)",
+	verdict_fix(j->v, "none",
+		    "look further down the path: is %s up, does a firewall there or between drop "
+		    "packets to port "
+		    "%u? (tcpdump there: do the SYNs arrive?)",
 		    say_addr(e->sock.tuple.dst), e->sock.tuple.dport);
 	return true;
 }

@@ -7,8 +7,8 @@
 
 static bool errno_is_unreachable(int err)
 {
-	return err == ENETUNREACH || err == EHOSTUNREACH || err == EACCES || err == EINVAL || err == ENONET ||
-	       err == EHOSTDOWN || err == ENOPROTOOPT;
+	return err == ENETUNREACH || err == EHOSTUNREACH || err == EACCES || err == EINVAL ||
+	       err == ENONET || err == EHOSTDOWN || err == ENOPROTOOPT;
 }
 
 static bool concerns(const struct rec_event *e)
@@ -20,20 +20,26 @@ static bool concerns(const struct rec_event *e)
 static const char *icmp_words(const struct rec_event *e)
 {
 	if (e->pkt.tuple.family == 6) {
-		static const char *const codes[] = {"no route to destination", "administratively prohibited",
-						    "beyond scope of source address", "address unreachable",
-						    "port unreachable", "source address failed policy (prohibited)",
+		static const char *const codes[] = {"no route to destination",
+						    "administratively prohibited",
+						    "beyond scope of source address",
+						    "address unreachable",
+						    "port unreachable",
+						    "source address failed policy (prohibited)",
 						    "route rejected"};
 
 		if (e->pkt.icmp_type == ICMPV6_DEST_UNREACH && e->pkt.icmp_code < ARRAY_SIZE(codes))
 			return codes[e->pkt.icmp_code];
 		return e->pkt.icmp_type == ICMPV6_TIME_EXCEED ? "hop limit exceeded" : "an error";
 	}
-	static const char *const codes[] = {"network unreachable", "host unreachable", "protocol unreachable",
-					    "port unreachable", "fragmentation needed", "source route failed",
-					    "network unknown", "host unknown", "source host isolated",
-					    "network prohibited", "host prohibited", "network unreachable for TOS",
-					    "host unreachable for TOS", "communication administratively prohibited"};
+	static const char *const codes[] = {
+		"network unreachable",	    "host unreachable",
+		"protocol unreachable",	    "port unreachable",
+		"fragmentation needed",	    "source route failed",
+		"network unknown",	    "host unknown",
+		"source host isolated",	    "network prohibited",
+		"host prohibited",	    "network unreachable for TOS",
+		"host unreachable for TOS", "communication administratively prohibited"};
 
 	if (e->pkt.icmp_type == ICMP_DEST_UNREACH && e->pkt.icmp_code < ARRAY_SIZE(codes))
 		return codes[e->pkt.icmp_code];
@@ -45,11 +51,11 @@ static const struct rec_event *icmp_error(const struct judge *j)
 {
 	const struct rec_event *sent = NULL;
 
-	timeline_each_event(j->tl, e)
-	{
-		bool too_big = e->pkt.tuple.family == 6 ? e->pkt.icmp_type == ICMPV6_PKT_TOOBIG
-							: e->pkt.icmp_type == ICMP_DEST_UNREACH &&
-								  e->pkt.icmp_code == ICMP_FRAG_NEEDED;
+	timeline_each_event(j->tl, e) {
+		bool too_big = e->pkt.tuple.family == 6
+				       ? e->pkt.icmp_type == ICMPV6_PKT_TOOBIG
+				       : e->pkt.icmp_type == ICMP_DEST_UNREACH &&
+						 e->pkt.icmp_code == ICMP_FRAG_NEEDED;
 
 		if (too_big)
 			continue;
@@ -61,16 +67,20 @@ static const struct rec_event *icmp_error(const struct judge *j)
 	return sent;
 }
 
-/* The drop, or the ICMP error to itself, by which this host gives up waiting: net/ipv4/arp.c, net/ipv6/ndisc.c. */
+/*
+ * The drop, or the ICMP error to itself, by which this host gives up waiting: net/ipv4/arp.c,
+ * net/ipv6/ndisc.c.
+ */
 static const struct rec_event *neighbour_failure(const struct judge *j)
 {
 	const struct rec_event *icmp = NULL;
 
-	timeline_each_event(j->tl, e)
-	{
-		bool gave_up = fact_stack_of(j, e, "arp_error_report") || fact_stack_of(j, e, "ndisc_error_report");
+	timeline_each_event(j->tl, e) {
+		bool gave_up = fact_stack_of(j, e, "arp_error_report") ||
+			       fact_stack_of(j, e, "ndisc_error_report");
 
-		if (e->hdr.kind == REC_DROP && (strcmp(e->reason_name, "NEIGH_FAILED") == 0 || gave_up))
+		if (e->hdr.kind == REC_DROP &&
+		    (strcmp(e->reason_name, "NEIGH_FAILED") == 0 || gave_up))
 			return e;
 		if (e->hdr.kind == REC_ICMP_SENT && gave_up)
 			icmp = e;
@@ -78,27 +88,38 @@ static const struct rec_event *neighbour_failure(const struct judge *j)
 	return icmp;
 }
 
-/* connect() was given up while its SYN still waited for the neighbour: nothing failed yet, but the entry tells. */
+/*
+ * connect() was given up while its SYN still waited for the neighbour: nothing failed yet, but the
+ * entry tells.
+ */
 static bool judge_waiting(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
-	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE || e->sock.err || e->mem.syn_count)
+	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE ||
+	    e->sock.err || e->mem.syn_count)
 		return false;
-	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n)
-	{
+	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n) {
 		/* include/uapi/linux/neighbour.h: NUD_INCOMPLETE 0x01, NUD_FAILED 0x20 */
 		if (n->hdr.netns != e->hdr.netns || !(n->state & 0x21))
 			continue;
 		j->v->certainty = CERTAINTY_LIKELY;
-		verdict_explain(j->v, "The next hop %s does not answer %s on %s, so not one SYN left before the program gave up.",
-				say_addr(n->addr), e->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP", n->ifname);
-		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr), n->ifname,
-				 neigh_state_name(n->state));
-		verdict_evidence(j->v, "SYN_SENT to CLOSE, and no SYN reached a device: %s", say_stack(j, e));
+		verdict_explain(j->v,
+				"The next hop %s does not answer %s on %s, so not one SYN left "
+				"before the program gave up.",
+				say_addr(n->addr),
+				e->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP",
+				n->ifname);
+		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr),
+				 n->ifname, neigh_state_name(n->state));
+		verdict_evidence(j->v, "SYN_SENT to CLOSE, and no SYN reached a device: %s",
+				 say_stack(j, e));
 		hit_all(j);
-		verdict_fix(j->v, "none", "is %s switched on, on the same link, with that address? %sip neigh show %s",
-			    say_addr(n->addr), say_netns_prefix(j, e->hdr.netns), say_addr(n->addr));
+		verdict_fix(j->v, "none",
+			    "is %s switched on, on the same link, with that address? %sip neigh "
+			    "show %s",
+			    say_addr(n->addr), say_netns_prefix(j, e->hdr.netns),
+			    say_addr(n->addr));
 		return true;
 	}
 	return false;
@@ -106,9 +127,9 @@ static bool judge_waiting(struct judge *j)
 
 static const struct rec_route *route_of(const struct judge *j)
 {
-	timeline_each(j->tl, REC_ROUTE, struct rec_route, r)
-	{
-		if (r->hdr.netns == j->ev->hdr.netns && addr_equal(r->tuple.dst, j->ev->pkt.tuple.dst))
+	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
+		if (r->hdr.netns == j->ev->hdr.netns &&
+		    addr_equal(r->tuple.dst, j->ev->pkt.tuple.dst))
 			return r;
 	}
 	return NULL;
@@ -120,17 +141,20 @@ static void tell_neighbour(struct judge *j, const struct rec_event *drop)
 	const uint8_t *hop = r && r->has_gateway ? r->gateway : drop->pkt.tuple.dst;
 	const char *what = drop->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP";
 
-	verdict_explain(j->v, "The next hop %s did not answer %s on %s: nobody on that link has the address, or it is down.",
+	verdict_explain(j->v,
+			"The next hop %s did not answer %s on %s: nobody on that link has the "
+			"address, or it is down.",
 			say_addr(hop), what, drop->ifname[0] ? drop->ifname : "the link");
-	verdict_evidence(j->v, "%s waited for the neighbour's hardware address in vain: %s", say_packet(&drop->pkt),
-			 say_stack(j, drop));
-	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n)
-	{
-		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr), n->ifname,
-				 n->state ? neigh_state_name(n->state) : "gone");
+	verdict_evidence(j->v, "%s waited for the neighbour's hardware address in vain: %s",
+			 say_packet(&drop->pkt), say_stack(j, drop));
+	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n) {
+		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr),
+				 n->ifname, n->state ? neigh_state_name(n->state) : "gone");
 	}
-	verdict_fix(j->v, "none", "is %s switched on, on the same link, with that address? %sip neigh show %s; check the cable, "
-				  "the VLAN and the netmask of both sides",
+	verdict_fix(j->v, "none",
+		    "is %s switched on, on the same link, with that address? %sip neigh show %s; "
+		    "check the cable, "
+		    "the VLAN and the netmask of both sides",
 		    say_addr(hop), say_netns_prefix(j, j->ev->hdr.netns), say_addr(hop));
 }
 
@@ -138,15 +162,19 @@ static void tell_icmp(struct judge *j, const struct rec_event *icmp)
 {
 	bool ours = icmp->hdr.kind == REC_ICMP_SENT;
 
-	verdict_explain(j->v, "%s %s answered with the ICMP error \"%s\" instead of letting the connection through.",
-			ours ? "This host," : "The router or host", say_addr(icmp->pkt.icmp_src), icmp_words(icmp));
-	verdict_evidence(j->v, "ICMP type %u code %u from %s about %s, %s %s", icmp->pkt.icmp_type, icmp->pkt.icmp_code,
-			 say_addr(icmp->pkt.icmp_src), say_tuple(&icmp->pkt.tuple), ours ? "sent through" : "received on",
+	verdict_explain(j->v,
+			"%s %s answered with the ICMP error \"%s\" instead of letting the "
+			"connection through.",
+			ours ? "This host," : "The router or host", say_addr(icmp->pkt.icmp_src),
+			icmp_words(icmp));
+	verdict_evidence(j->v, "ICMP type %u code %u from %s about %s, %s %s", icmp->pkt.icmp_type,
+			 icmp->pkt.icmp_code, say_addr(icmp->pkt.icmp_src),
+			 say_tuple(&icmp->pkt.tuple), ours ? "sent through" : "received on",
 			 icmp->ifname[0] ? icmp->ifname : "an interface");
 	if (ours)
 		verdict_evidence(j->v, "%s", say_stack(j, icmp));
-	verdict_fix(j->v, "none", "on %s: look at its routes and its firewall for %s", say_addr(icmp->pkt.icmp_src),
-		    say_addr(icmp->pkt.tuple.dst));
+	verdict_fix(j->v, "none", "on %s: look at its routes and its firewall for %s",
+		    say_addr(icmp->pkt.icmp_src), say_addr(icmp->pkt.tuple.dst));
 }
 
 static void tell_route(struct judge *j)
@@ -158,27 +186,40 @@ static void tell_route(struct judge *j)
 	int err = j->ev->err;
 
 	if (err == EACCES)
-		verdict_explain(j->v, "The route to %s is a prohibit route: somebody forbade this destination here.",
+		verdict_explain(j->v,
+				"The route to %s is a prohibit route: somebody forbade this "
+				"destination here.",
 				say_addr(t->dst));
 	else if (err == EINVAL)
-		verdict_explain(j->v, "The route to %s is a blackhole route: somebody made this destination vanish here.",
+		verdict_explain(j->v,
+				"The route to %s is a blackhole route: somebody made this "
+				"destination vanish here.",
 				say_addr(t->dst));
-	else if (r && !strcmp(route_type_name(r->type), "unreachable") && !r->err)
+	else if (r && !strcmp(route_type_name(r->type), "unreachable"))
 		verdict_explain(j->v, "The route to %s is an unreachable route.", say_addr(t->dst));
 	else
-		verdict_explain(j->v, "%s has no route to %s: no packet was sent.", say_netns(j, j->ev->hdr.netns),
-				say_addr(t->dst));
-	verdict_evidence(j->v, "connect() to %s failed at once with %s", say_dst(t), errno_name(err));
+		verdict_explain(j->v, "%s has no route to %s: no packet was sent.",
+				say_netns(j, j->ev->hdr.netns), say_addr(t->dst));
+	verdict_evidence(j->v, "connect() to %s failed at once with %s", say_dst(t),
+			 errno_name(err));
 	if (r && r->err)
-		verdict_evidence(j->v, "the route lookup for %s answers %s", say_addr(t->dst), errno_name(r->err));
+		verdict_evidence(j->v, "the route lookup for %s answers %s", say_addr(t->dst),
+				 errno_name(r->err));
 	else if (r)
-		verdict_evidence(j->v, "the route lookup for %s answers: %s", say_addr(t->dst), route_type_name(r->type));
-	verdict_fix(j->v, "none", "%sip %sroute get %s; add the missing route or interface address, or remove the %s route",
+		verdict_evidence(j->v, "the route lookup for %s answers: %s", say_addr(t->dst),
+				 route_type_name(r->type));
+	verdict_fix(j->v, "none",
+		    "%sip %sroute get %s; add the missing route or interface address, or remove "
+		    "the %s route",
 		    prefix, family, say_addr(t->dst),
-		    err == EACCES ? "prohibit" : err == EINVAL ? "blackhole" : "unreachable");
+		    err == EACCES   ? "prohibit"
+		    : err == EINVAL ? "blackhole"
+				    : "unreachable");
 }
 
-/* EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route. */
+/*
+ * EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route.
+ */
 static bool route_says_so(const struct judge *j)
 {
 	const struct rec_route *r = route_of(j);
@@ -186,7 +227,8 @@ static bool route_says_so(const struct judge *j)
 
 	if (j->ev->err == ENETUNREACH || j->ev->err == EHOSTUNREACH)
 		return true;
-	return r && (r->err == j->ev->err || strcmp(type, "blackhole") == 0 || strcmp(type, "prohibit") == 0);
+	return r && (r->err == j->ev->err || strcmp(type, "blackhole") == 0 ||
+		     strcmp(type, "prohibit") == 0);
 }
 
 static bool judge(struct judge *j)
@@ -203,7 +245,8 @@ static bool judge(struct judge *j)
 		break;
 	case REC_DROP:
 		if (e != drop && !fact_stack(j, "ip_error") && !fact_stack(j, "ip6_pkt_drop") &&
-		    strcmp(e->reason_name, "IP_INNOROUTES") != 0 && strcmp(e->reason_name, "IP_OUTNOROUTES") != 0)
+		    strcmp(e->reason_name, "IP_INNOROUTES") != 0 &&
+		    strcmp(e->reason_name, "IP_OUTNOROUTES") != 0)
 			return false;
 		break;
 	default:

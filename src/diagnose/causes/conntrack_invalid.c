@@ -6,10 +6,14 @@ static const char *const sysctls[] = {"net.netfilter.nf_conntrack_tcp_be_liberal
 
 static bool concerns(const struct rec_event *e)
 {
-	return e->pkt.tuple.proto == IPPROTO_TCP && e->pkt.ctinfo == CTINFO_NONE && !packet_is_syn(&e->pkt);
+	return e->pkt.tuple.proto == IPPROTO_TCP && e->pkt.ctinfo == CTINFO_NONE &&
+	       !packet_is_syn(&e->pkt);
 }
 
-/* Combinations that no window setting makes valid: net/netfilter/nf_conntrack_proto_tcp.c tcp_valid_flags. */
+/*
+ * Combinations that no window setting makes valid: net/netfilter/nf_conntrack_proto_tcp.c
+ * tcp_valid_flags.
+ */
 static bool flags_impossible(uint8_t flags)
 {
 	switch (flags & (TCPHDR_FIN | TCPHDR_SYN | TCPHDR_RST | TCPHDR_ACK)) {
@@ -25,31 +29,42 @@ static bool flags_impossible(uint8_t flags)
 	}
 }
 
-static void explain(struct judge *j, const struct rec_ct *ct, const struct rec_sock_info *victim, bool undone)
+static void explain(struct judge *j, const struct rec_ct *ct, const struct rec_sock_info *victim,
+		    bool undone)
 {
 	const struct rec_packet *p = &j->ev->pkt;
 	_cleanup_strbuf_ struct strbuf flags = {0};
 
 	tcp_flags_text(p->tcp_flags, &flags);
 	if (flags_impossible(p->tcp_flags))
-		verdict_explain(j->v, "A packet of this connection had an impossible combination of TCP flags (%s), so "
-				      "conntrack called it INVALID and %s.",
-				flags.s ? flags.s : "none", undone ? "its NAT was not undone" : "it was not translated");
+		verdict_explain(j->v,
+				"A packet of this connection had an impossible combination of TCP "
+				"flags (%s), so "
+				"conntrack called it INVALID and %s.",
+				flags.s ? flags.s : "none",
+				undone ? "its NAT was not undone" : "it was not translated");
 	else
-		verdict_explain(j->v, "A packet of this connection (%s, seq %u, ack %u, %u bytes) did not fit what "
-				      "conntrack knows of it, so it was called INVALID and %s.",
+		verdict_explain(j->v,
+				"A packet of this connection (%s, seq %u, ack %u, %u bytes) did "
+				"not fit what "
+				"conntrack knows of it, so it was called INVALID and %s.",
 				flags.s ? flags.s : "", p->seq, p->ack, p->payload,
 				undone ? "its NAT was not undone" : "it was not translated");
-	verdict_explain(j->v, "With the address %s it found no socket on this host, which answered with a reset.",
+	verdict_explain(j->v,
+			"With the address %s it found no socket on this host, which answered with "
+			"a reset.",
 			say_dst(&p->tuple));
 	if (!victim)
 		verdict_explain(j->v, "The connection behind the NAT is closed already.");
 	else if (undone)
-		verdict_explain(j->v, "The sender's end is dead now, and the end behind the NAT (%s) is not told: it "
-				      "waits for an answer that never comes.",
+		verdict_explain(j->v,
+				"The sender's end is dead now, and the end behind the NAT (%s) is "
+				"not told: it "
+				"waits for an answer that never comes.",
 				say_src(&ct->orig));
 	else
-		verdict_explain(j->v, "The sender's end is dead now, and the service (%s) is not told.",
+		verdict_explain(j->v,
+				"The sender's end is dead now, and the service (%s) is not told.",
 				say_src(&ct->reply));
 }
 
@@ -61,10 +76,12 @@ static void fixes(struct judge *j)
 	fact_sysctl(j, sysctls[0], &liberal);
 	if (!liberal && !flags_impossible(j->ev->pkt.tcp_flags))
 		verdict_fix(j->v,
-			    "packets outside the window keep their NAT; conntrack stops judging TCP windows in this namespace",
+			    "packets outside the window keep their NAT; conntrack stops judging "
+			    "TCP windows in this namespace",
 			    "%ssysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=1", prefix);
 	verdict_fix(j->v,
-		    "no reset for what conntrack calls INVALID: the sender repeats itself and the connection lives on; "
+		    "no reset for what conntrack calls INVALID: the sender repeats itself and the "
+		    "connection lives on; "
 		    "coarser, since packets that conntrack wrongly calls INVALID are dropped too",
 		    "%s%s -I INPUT -m conntrack --ctstate INVALID -j DROP", prefix,
 		    j->ev->pkt.tuple.family == 6 ? "ip6tables" : "iptables");
@@ -86,22 +103,31 @@ static bool judge(struct judge *j)
 	if (!undone && !tuple_equal(&ct->orig, &p->tuple))
 		return false;
 	victim = undone ? fact_sock(j, &ct->orig) : fact_sock(j, &ct->reply);
-	/* Without the hook list (a drop instead of a reset, on older kernels) _nfct 0 could also mean: not active here. */
+	/*
+	 * Without the hook list (a drop instead of a reset, on older kernels) _nfct 0 could also
+	 * mean: not active here.
+	 */
 	active = fact_conntrack_active(j);
 	j->v->certainty = active ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	explain(j, ct, victim, undone);
 	verdict_evidence(j->v, "%s: no socket", say_stack(j, j->ev));
 	if (active)
-		verdict_evidence(j->v, "conntrack judges packets in %s, and this one has no entry attached: it was INVALID",
+		verdict_evidence(j->v,
+				 "conntrack judges packets in %s, and this one has no entry "
+				 "attached: it was INVALID",
 				 say_netns(j, j->ev->hdr.netns));
 	else
-		verdict_evidence(j->v, "the packet has no conntrack entry attached, though one exists for it");
-	verdict_evidence(j->v, "conntrack holds %s, translated to %s, state %s; this packet is its %s direction",
+		verdict_evidence(j->v, "the packet has no conntrack entry attached, though one "
+				       "exists for it");
+	verdict_evidence(j->v,
+			 "conntrack holds %s, translated to %s, state %s; this packet is its %s "
+			 "direction",
 			 say_tuple(&ct->orig), undone ? say_dst(&ct->reply) : say_src(&ct->reply),
 			 ct_tcp_state_name(ct->tcp_state), undone ? "reply" : "original");
 	if (victim)
-		verdict_evidence(j->v, "the socket behind the NAT is alive: %s, %s, %s", say_owner(j, victim),
-				 say_netns(j, victim->hdr.netns), tcp_state_name(victim->state));
+		verdict_evidence(j->v, "the socket behind the NAT is alive: %s, %s, %s",
+				 say_owner(j, victim), say_netns(j, victim->hdr.netns),
+				 tcp_state_name(victim->state));
 	hit_all(j);
 	fixes(j);
 	return true;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Every cause, in order of precedence within a rank. A line CAUSE(name) here and causes/name.c are all it takes. */
+/*
+ * Every cause, in order of precedence within a rank. A line CAUSE(name) here and causes/name.c are
+ * all it takes.
+ */
 CAUSE(conntrack_invalid)
 CAUSE(nat_entry_missing)
 CAUSE(netfilter_drop)

@@ -2,10 +2,15 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
-/* net/ipv4/tcp_input.c tcp_conn_request: a full accept queue (LISTENOVERFLOWS) or SYN queue (TCPREQQFULLDROP). */
-static const char *const counters[] = {"TcpExtListenOverflows", "TcpExtListenDrops", "TcpExtTCPReqQFullDrop", NULL};
-static const char *const sysctls[] = {"net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", "net.ipv4.tcp_syncookies",
-				      "net.ipv4.tcp_abort_on_overflow", NULL};
+/*
+ * net/ipv4/tcp_input.c tcp_conn_request: a full accept queue (LISTENOVERFLOWS) or SYN queue
+ * (TCPREQQFULLDROP).
+ */
+static const char *const counters[] = {"TcpExtListenOverflows", "TcpExtListenDrops",
+				       "TcpExtTCPReqQFullDrop", NULL};
+static const char *const sysctls[] = {"net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog",
+				      "net.ipv4.tcp_syncookies", "net.ipv4.tcp_abort_on_overflow",
+				      NULL};
 
 static bool concerns(const struct rec_event *e)
 {
@@ -26,23 +31,26 @@ struct finding {
 
 static const struct rec_sock_info *find_listener(const struct judge *j)
 {
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
-	{
-		if (s->match == SOCK_MATCH_LISTEN && s->hdr.netns == j->ev->hdr.netns && s->state == TCP_LISTEN)
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match == SOCK_MATCH_LISTEN && s->hdr.netns == j->ev->hdr.netns &&
+		    s->state == TCP_LISTEN)
 			return s;
 	}
 	return NULL;
 }
 
-/* The kernel's own words: the drop, or abort_on_overflow's reset (net/ipv4/tcp_minisocks.c tcp_check_req). */
+/*
+ * The kernel's own words: the drop, or abort_on_overflow's reset (net/ipv4/tcp_minisocks.c
+ * tcp_check_req).
+ */
 static bool event_says_so(const struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
 	if (e->hdr.kind == REC_DROP)
 		return strcmp(e->reason_name, "TCP_LISTEN_OVERFLOW") == 0;
-	return e->hdr.kind == REC_RST_SENT && e->sock.state == TCP_LISTEN && e->sock.backlog > e->sock.max_backlog &&
-	       fact_stack(j, "tcp_check_req");
+	return e->hdr.kind == REC_RST_SENT && e->sock.state == TCP_LISTEN &&
+	       e->sock.backlog > e->sock.max_backlog && fact_stack(j, "tcp_check_req");
 }
 
 static void find(const struct judge *j, struct finding *f)
@@ -84,21 +92,30 @@ static void fixes(struct judge *j, const struct finding *f)
 	int64_t value;
 
 	if (f->syn_queue) {
-		verdict_fix(j->v, "a full SYN queue no longer refuses; connections made with a cookie lose some TCP options",
+		verdict_fix(j->v,
+			    "a full SYN queue no longer refuses; connections made with a cookie "
+			    "lose some TCP options",
 			    "%ssysctl -w net.ipv4.tcp_syncookies=1", prefix);
 		if (fact_sysctl(j, sysctls[1], &value))
-			verdict_fix(j->v, "more memory for half-open connections; only worth it if they are real",
-				    "%ssysctl -w net.ipv4.tcp_max_syn_backlog=%u   (now %d), and a larger listen() backlog",
+			verdict_fix(j->v,
+				    "more memory for half-open connections; only worth it if they "
+				    "are real",
+				    "%ssysctl -w net.ipv4.tcp_max_syn_backlog=%u   (now %d), and a "
+				    "larger listen() backlog",
 				    prefix, (unsigned)value * 4, (int)value);
 		return;
 	}
 	verdict_fix(j->v, "none; a longer queue only hides a process that never catches up",
-		    "let %s call accept() again, or faster: it is stuck, overloaded or out of file descriptors",
+		    "let %s call accept() again, or faster: it is stuck, overloaded or out of file "
+		    "descriptors",
 		    f->listener && f->listener->pid ? say_owner(j, f->listener) : "the process");
 	if (fact_sysctl(j, sysctls[0], &value))
-		verdict_fix(j->v, "bursts are queued instead of refused; the service has to ask for it with listen() and be "
-				  "restarted",
-			    "raise the backlog of its listen() (now %u), and %ssysctl -w net.core.somaxconn=%u   (now %d)",
+		verdict_fix(j->v,
+			    "bursts are queued instead of refused; the service has to ask for it "
+			    "with listen() and be "
+			    "restarted",
+			    "raise the backlog of its listen() (now %u), and %ssysctl -w "
+			    "net.core.somaxconn=%u   (now %d)",
 			    f->limit, prefix, (unsigned)value * 2, (int)value);
 }
 
@@ -107,32 +124,43 @@ static void tell(struct judge *j, const struct finding *f, const struct rec_tupl
 	const char *owner = f->listener ? say_owner(j, f->listener) : "the process";
 
 	if (f->syn_queue)
-		verdict_explain(j->v, "Too many half-open connections wait at port %u of %s (%s): its SYN queue is full, and "
-				      "the kernel ignores new SYNs without a word.",
+		verdict_explain(j->v,
+				"Too many half-open connections wait at port %u of %s (%s): its "
+				"SYN queue is full, and "
+				"the kernel ignores new SYNs without a word.",
 				service->dport, say_netns(j, j->ev->hdr.netns), owner);
 	else
-		verdict_explain(j->v, "%s does not accept() its connections fast enough: %u wait in the queue of port %u, and "
-				      "%u is the limit. The kernel %s.",
+		verdict_explain(j->v,
+				"%s does not accept() its connections fast enough: %u wait in the "
+				"queue of port %u, and "
+				"%u is the limit. The kernel %s.",
 				owner, f->queued, service->dport, f->limit,
-				j->ev->hdr.kind == REC_RST_SENT ? "resets further ones (tcp_abort_on_overflow)"
-								: "ignores further ones without a word");
+				j->ev->hdr.kind == REC_RST_SENT ? "resets further ones "
+								  "(tcp_abort_on_overflow)"
+								: "ignores further ones without a "
+								  "word");
 	if (f->proof == SEEN)
 		verdict_evidence(j->v, "%s: %s", say_packet(&j->ev->pkt), say_stack(j, j->ev));
 	else if (j->ev->hdr.kind == REC_SYN_AGAIN)
-		verdict_evidence(j->v, "the same SYN from %s arrived %u times and was not answered", say_src(&j->ev->pkt.tuple),
-				 j->ev->repeats);
+		verdict_evidence(j->v, "the same SYN from %s arrived %u times and was not answered",
+				 say_src(&j->ev->pkt.tuple), j->ev->repeats);
 	else
-		verdict_evidence(j->v, "the SYN-ACK to %s had to be sent again, because the client's ACK is ignored",
+		verdict_evidence(j->v,
+				 "the SYN-ACK to %s had to be sent again, because the client's ACK "
+				 "is ignored",
 				 say_dst(&j->ev->pkt.tuple));
 	if (f->limit)
-		verdict_evidence(j->v, "the accept queue holds %u, its limit is %u (a queue one over the limit is full)",
+		verdict_evidence(j->v,
+				 "the accept queue holds %u, its limit is %u (a queue one over the "
+				 "limit is full)",
 				 f->queued, f->limit);
 	if (f->counted)
 		verdict_evidence(j->v, "%s grew by %llu since tcpwhy began to watch",
-				 f->syn_queue ? "TCPReqQFullDrop" : "ListenOverflows", (unsigned long long)f->counted);
+				 f->syn_queue ? "TCPReqQFullDrop" : "ListenOverflows",
+				 (unsigned long long)f->counted);
 	if (f->listener)
-		verdict_hit(j->v, "%s (%s) listens on %s", owner, say_netns(j, f->listener->hdr.netns),
-			    say_src(&f->listener->tuple));
+		verdict_hit(j->v, "%s (%s) listens on %s", owner,
+			    say_netns(j, f->listener->hdr.netns), say_src(&f->listener->tuple));
 }
 
 static bool judge(struct judge *j)

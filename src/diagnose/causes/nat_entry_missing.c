@@ -7,21 +7,22 @@ static const char *const sysctls[] = {"net.netfilter.nf_conntrack_tcp_loose",
 
 static bool concerns(const struct rec_event *e)
 {
-	return e->pkt.tuple.proto == IPPROTO_TCP && !packet_is_syn(&e->pkt) && !(e->sock.flags & SOCK_PRESENT);
+	return e->pkt.tuple.proto == IPPROTO_TCP && !packet_is_syn(&e->pkt) &&
+	       !(e->sock.flags & SOCK_PRESENT);
 }
 
 /*
- * A socket elsewhere that this packet would have reached with its NAT: its peer is the packet's sender, and it is not
- * the packet's own destination. Its address differs, since that is what the NAT hid.
+ * A socket elsewhere that this packet would have reached with its NAT: its peer is the packet's
+ * sender, and it is not the packet's own destination. Its address differs, since that is what the
+ * NAT hid.
  */
 static const struct rec_sock_info *socket_behind(const struct judge *j)
 {
 	const struct rec_tuple *t = &j->ev->pkt.tuple;
 
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
-	{
-		if (s->match != SOCK_MATCH_PORTS || s->state == TCP_LISTEN || s->state == TCP_CLOSE ||
-		    s->state == TCP_TIME_WAIT)
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match != SOCK_MATCH_PORTS || s->state == TCP_LISTEN ||
+		    s->state == TCP_CLOSE || s->state == TCP_TIME_WAIT)
 			continue;
 		if (addr_equal(s->tuple.dst, t->src) && s->tuple.dport == t->sport)
 			return s;
@@ -29,14 +30,18 @@ static const struct rec_sock_info *socket_behind(const struct judge *j)
 	return NULL;
 }
 
-/* Has conntrack no entry that translates this tuple? Tells whether it picked the connection up anew, untranslated. */
+/*
+ * Has conntrack no entry that translates this tuple? Tells whether it picked the connection up
+ * anew, untranslated.
+ */
 static bool entry_is_missing(const struct judge *j, bool *ret_picked_up)
 {
 	const struct rec_packet *p = &j->ev->pkt;
 	const struct rec_ct *ct = fact_ct(j, &p->tuple, j->ev->hdr.netns);
 	struct rec_tuple back = tuple_reverse(&p->ct_reply);
 
-	*ret_picked_up = p->has & PKT_CT && tuple_equal(&p->ct_orig, &p->tuple) && tuple_equal(&p->ct_orig, &back);
+	*ret_picked_up = p->has & PKT_CT && tuple_equal(&p->ct_orig, &p->tuple) &&
+			 tuple_equal(&p->ct_orig, &back);
 	if (p->has & PKT_CT && !*ret_picked_up)
 		return false;
 	if (!ct)
@@ -57,30 +62,41 @@ static bool judge(struct judge *j)
 		return false;
 	j->v->certainty = CERTAINTY_LIKELY;
 	verdict_explain(j->v,
-			"This packet belongs to a connection that was translated (NAT), but conntrack has lost its entry "
-			"(expired, flushed or deleted). With the address %s it found no socket on this host, which answered "
+			"This packet belongs to a connection that was translated (NAT), but "
+			"conntrack has lost its entry "
+			"(expired, flushed or deleted). With the address %s it found no socket on "
+			"this host, which answered "
 			"with a reset. The end behind the NAT is not told.",
 			say_dst(&j->ev->pkt.tuple));
 	verdict_evidence(j->v, "%s: no socket", say_stack(j, j->ev));
 	if (picked_up)
-		verdict_evidence(j->v, "conntrack took the packet for a new connection, without NAT: %s",
+		verdict_evidence(j->v,
+				 "conntrack took the packet for a new connection, without NAT: %s",
 				 say_tuple(&j->ev->pkt.ct_orig));
 	else
-		verdict_evidence(j->v, "conntrack has no entry for %s", say_tuple(&j->ev->pkt.tuple));
-	verdict_evidence(j->v, "a live socket with the same peer and port sits behind this host: %s, %s, %s, %s",
-			 say_owner(j, s), say_netns(j, s->hdr.netns), say_tuple(&s->tuple), tcp_state_name(s->state));
+		verdict_evidence(j->v, "conntrack has no entry for %s",
+				 say_tuple(&j->ev->pkt.tuple));
+	verdict_evidence(j->v,
+			 "a live socket with the same peer and port sits behind this host: %s, %s, "
+			 "%s, %s",
+			 say_owner(j, s), say_netns(j, s->hdr.netns), say_tuple(&s->tuple),
+			 tcp_state_name(s->state));
 	if (fact_sysctl(j, sysctls[0], &loose))
 		verdict_evidence(j->v, "nf_conntrack_tcp_loose is %d: %s", (int)loose,
 				 loose ? "an unknown connection is picked up, but without its NAT"
 				       : "packets of an unknown connection are INVALID");
-	verdict_hit(j->v, "%s (%s): %s, %s", say_owner(j, s), say_netns(j, s->hdr.netns), say_tuple(&s->tuple),
-		    tcp_state_name(s->state));
+	verdict_hit(j->v, "%s (%s): %s, %s", say_owner(j, s), say_netns(j, s->hdr.netns),
+		    say_tuple(&s->tuple), tcp_state_name(s->state));
 	hit_all(j);
 	verdict_fix(j->v, "nothing else touches the entries of connections that are in use",
-		    "do not flush or delete conntrack entries of live connections (conntrack -F, conntrack -D)");
+		    "do not flush or delete conntrack entries of live connections (conntrack -F, "
+		    "conntrack -D)");
 	if (fact_sysctl(j, sysctls[1], &timeout) && timeout < 432000)
-		verdict_fix(j->v, "idle connections keep their entry for five days, the kernel's default; the table grows",
-			    "%ssysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=432000   (now %d s)",
+		verdict_fix(j->v,
+			    "idle connections keep their entry for five days, the kernel's "
+			    "default; the table grows",
+			    "%ssysctl -w net.netfilter.nf_conntrack_tcp_timeout_established=432000 "
+			    "  (now %d s)",
 			    say_netns_prefix(j, j->ev->hdr.netns), (int)timeout);
 	verdict_fix(j->v, "keeps the entry alive; a little traffic on idle connections",
 		    "let the application send TCP keepalives more often than that time-out");

@@ -45,15 +45,17 @@ struct where {
 
 static bool is_hook_machinery(const char *name)
 {
-	return strncmp(name, "nf_", 3) == 0 || strncmp(name, "nft_", 4) == 0 || strncmp(name, "ipt_", 4) == 0 ||
-	       strncmp(name, "ip6t_", 5) == 0 || strncmp(name, "reject_tg", 9) == 0;
+	return strncmp(name, "nf_", 3) == 0 || strncmp(name, "nft_", 4) == 0 ||
+	       strncmp(name, "ipt_", 4) == 0 || strncmp(name, "ip6t_", 5) == 0 ||
+	       strncmp(name, "reject_tg", 9) == 0;
 }
 
 static void where_from_stack(const struct judge *j, const struct rec_event *e, struct where *w)
 {
 	bool inside = false;
 
-	*w = (struct where){.made_by = "a hook that is not nftables: iptables-legacy, a BPF program or a kernel module"};
+	*w = (struct where){.made_by = "a hook that is not nftables: iptables-legacy, a BPF "
+				       "program or a kernel module"};
 	w->nftables = fact_stack_of(j, e, "nft_do_chain");
 	if (w->nftables)
 		w->made_by = "an nftables rule or chain policy (iptables-nft makes those too)";
@@ -91,21 +93,21 @@ static bool is_netfilter_drop(const struct judge *j, const struct rec_event *e)
 /* A REJECT's answer: net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c. */
 static const struct rec_event *reject_answer(const struct judge *j)
 {
-	timeline_each_event(j->tl, e)
-	{
+	timeline_each_event(j->tl, e) {
 		if (e->hdr.kind == REC_RST_OUT &&
 		    (fact_stack_of(j, e, "nf_send_reset") || fact_stack_of(j, e, "nf_send_reset6")))
 			return e;
-		if (e->hdr.kind == REC_ICMP_SENT &&
-		    (fact_stack_of(j, e, "nf_send_unreach") || fact_stack_of(j, e, "nf_send_unreach6")))
+		if (e->hdr.kind == REC_ICMP_SENT && (fact_stack_of(j, e, "nf_send_unreach") ||
+						     fact_stack_of(j, e, "nf_send_unreach6")))
 			return e;
 	}
 	return NULL;
 }
 
 /*
- * One lost segment of a running connection is repaired by TCP, and a rule that drops what conntrack calls INVALID does
- * so on purpose. It is a failure when it goes on: another drop, a retransmission, an error.
+ * One lost segment of a running connection is repaired by TCP, and a rule that drops what conntrack
+ * calls INVALID does so on purpose. It is a failure when it goes on: another drop, a
+ * retransmission, an error.
  */
 static bool connection_suffers(const struct judge *j)
 {
@@ -113,13 +115,13 @@ static bool connection_suffers(const struct judge *j)
 
 	if (ev->pkt.tuple.proto != IPPROTO_TCP || packet_is_syn(&ev->pkt))
 		return true;
-	timeline_each_event(j->tl, e)
-	{
+	timeline_each_event(j->tl, e) {
 		if (e == ev || e->hdr.mono_ns < ev->hdr.mono_ns)
 			continue;
 		if (is_netfilter_drop(j, e) && tuple_equal(&e->pkt.tuple, &ev->pkt.tuple))
 			return true;
-		if (e->hdr.kind == REC_RETRANS || e->hdr.kind == REC_SYNACK_RETRANS || e->hdr.kind == REC_SOCK_ERR)
+		if (e->hdr.kind == REC_RETRANS || e->hdr.kind == REC_SYNACK_RETRANS ||
+		    e->hdr.kind == REC_SOCK_ERR)
 			return true;
 	}
 	return false;
@@ -132,13 +134,19 @@ static void fixes(struct judge *j, const struct where *w, const struct rec_tuple
 
 	if (w->nftables)
 		verdict_fix(j->v, "lists only; then change the rule that matches the packet above",
-			    "%snft -a list ruleset   (look for %s chains)", prefix, w->chain ? w->chain : "the hook's");
+			    "%snft -a list ruleset   (look for %s chains)", prefix,
+			    w->chain ? w->chain : "the hook's");
 	else
-		verdict_fix(j->v, "lists only; then change the rule that matches. No rule there? Then it is a BPF program "
-				  "(bpftool link) or a kernel module's hook",
-			    "%s%s-legacy-save -c; %snft -a list ruleset; bpftool link", prefix, tables, prefix);
+		verdict_fix(j->v,
+			    "lists only; then change the rule that matches. No rule there? Then it "
+			    "is a BPF program "
+			    "(bpftool link) or a kernel module's hook",
+			    "%s%s-legacy-save -c; %snft -a list ruleset; bpftool link", prefix,
+			    tables, prefix);
 	if (t->proto == IPPROTO_TCP && w->chain && strcmp(w->chain, "input") == 0)
-		verdict_fix(j->v, "opens the port to everybody: add -s with the client's network to narrow it",
+		verdict_fix(j->v,
+			    "opens the port to everybody: add -s with the client's network to "
+			    "narrow it",
 			    "%s%s -I INPUT -p tcp --dport %u -j ACCEPT", prefix, tables, t->dport);
 }
 
@@ -149,26 +157,33 @@ static bool judge(struct judge *j)
 	struct rec_tuple forward = *t;
 	struct where w;
 
-	if (ev->hdr.kind == REC_DROP ? !is_netfilter_drop(j, ev) || !connection_suffers(j) : ev != answer)
+	if (ev->hdr.kind == REC_DROP ? !is_netfilter_drop(j, ev) || !connection_suffers(j)
+				     : ev != answer)
 		return false;
 	if (ev->hdr.kind == REC_RST_OUT)
 		forward = tuple_reverse(t);
 	where_from_stack(j, ev, &w);
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "Netfilter, the kernel's firewall, %s the packet %s at the %s hook (IPv%u) of %s.",
-			answer ? "rejected" : "dropped", say_tuple(&forward), w.hook ? w.hook : "(unknown)",
-			t->family, say_netns(j, ev->hdr.netns));
+	verdict_explain(j->v,
+			"Netfilter, the kernel's firewall, %s the packet %s at the %s hook (IPv%u) "
+			"of %s.",
+			answer ? "rejected" : "dropped", say_tuple(&forward),
+			w.hook ? w.hook : "(unknown)", t->family, say_netns(j, ev->hdr.netns));
 	if (answer)
 		verdict_explain(j->v, "A REJECT rule answered it with %s.",
 				answer->hdr.kind == REC_RST_OUT ? "a reset" : "an ICMP error");
 	else if (packet_is_syn(&ev->pkt))
-		verdict_explain(j->v, "It was a SYN: the connection can't even begin, and the client hears nothing.");
+		verdict_explain(j->v, "It was a SYN: the connection can't even begin, and the "
+				      "client hears nothing.");
 	verdict_evidence(j->v, "%s: %s", say_packet(&ev->pkt), say_stack(j, ev));
-	verdict_evidence(j->v, w.sure ? "the stack shows who decided: %s" : "the decision was made by %s", w.made_by);
+	verdict_evidence(j->v,
+			 w.sure ? "the stack shows who decided: %s" : "the decision was made by %s",
+			 w.made_by);
 	if (answer && answer != ev)
 		verdict_evidence(j->v, "the answer was made by %s", say_stack(j, answer));
 	if (ev->pkt.ctinfo == CTINFO_NONE)
-		verdict_evidence(j->v, "the packet has no conntrack entry: it is INVALID, or conntrack is not used here");
+		verdict_evidence(j->v, "the packet has no conntrack entry: it is INVALID, or "
+				       "conntrack is not used here");
 	hit_all(j);
 	fixes(j, &w, &forward);
 	return true;

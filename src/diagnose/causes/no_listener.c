@@ -13,7 +13,8 @@ static bool packet_wants_listener(const struct judge *j)
 
 static bool concerns(const struct rec_event *e)
 {
-	return e->pkt.tuple.proto == IPPROTO_UDP ? strcmp(e->reason_name, "NO_SOCKET") == 0 : packet_is_syn(&e->pkt);
+	return e->pkt.tuple.proto == IPPROTO_UDP ? strcmp(e->reason_name, "NO_SOCKET") == 0
+						 : packet_is_syn(&e->pkt);
 }
 
 static const char *listens_at(const struct judge *j, const struct rec_sock_info *s)
@@ -24,39 +25,52 @@ static const char *listens_at(const struct judge *j, const struct rec_sock_info 
 	return text;
 }
 
-/* The nearest miss is told in the explanation, and its mend is the fix; the other ones are evidence. */
+/*
+ * The nearest miss is told in the explanation, and its mend is the fix; the other ones are
+ * evidence.
+ */
 static void near_miss(struct judge *j, const struct rec_sock_info *s)
 {
 	const struct rec_tuple *t = &j->ev->pkt.tuple;
 
 	switch (s->match) {
 	case SOCK_MATCH_LISTEN:
-		verdict_explain(j->v, "By now %s: it came too late, or was just being restarted.", listens_at(j, s));
+		verdict_explain(j->v, "By now %s: it came too late, or was just being restarted.",
+				listens_at(j, s));
 		verdict_fix(j->v, "the first attempts after a start fail otherwise",
 			    "let clients try again, or start them after the service");
 		break;
 	case SOCK_MATCH_LISTEN_ADDR:
-		verdict_explain(j->v, "But %s only, an address that this packet is not for.", listens_at(j, s));
-		verdict_fix(j->v, "the service is then reachable from the network: is it meant to be?",
-			    "let the service listen on %s (or on all addresses), port %u", say_addr(t->dst), t->dport);
+		verdict_explain(j->v, "But %s only, an address that this packet is not for.",
+				listens_at(j, s));
+		verdict_fix(j->v,
+			    "the service is then reachable from the network: is it meant to be?",
+			    "let the service listen on %s (or on all addresses), port %u",
+			    say_addr(t->dst), t->dport);
 		break;
 	case SOCK_MATCH_LISTEN_FAMILY:
-		verdict_explain(j->v, "But %s, for IPv%u only, and the client came over IPv%u.", listens_at(j, s),
-				addr_is_v4(s->tuple.src) && s->tuple.family != 6 ? 4 : 6, t->family);
-		verdict_fix(j->v, "the service is then reachable over both", "let the service listen on IPv%u too (port %u)",
-			    t->family, t->dport);
+		verdict_explain(j->v, "But %s, for IPv%u only, and the client came over IPv%u.",
+				listens_at(j, s),
+				addr_is_v4(s->tuple.src) && s->tuple.family != 6 ? 4 : 6,
+				t->family);
+		verdict_fix(j->v, "the service is then reachable over both",
+			    "let the service listen on IPv%u too (port %u)", t->family, t->dport);
 		break;
 	case SOCK_MATCH_LISTEN_NEAR:
-		verdict_explain(j->v, "But %s, near by: is one of the two ports a mistake?", listens_at(j, s));
-		verdict_fix(j->v, "none", "let client and service use the same port (%u is asked for, %u is open)", t->dport,
-			    s->tuple.sport);
+		verdict_explain(j->v, "But %s, near by: is one of the two ports a mistake?",
+				listens_at(j, s));
+		verdict_fix(j->v, "none",
+			    "let client and service use the same port (%u is asked for, %u is "
+			    "open)",
+			    t->dport, s->tuple.sport);
 		break;
 	case SOCK_MATCH_LISTEN_NETNS:
 		verdict_explain(j->v, "But %s in another network namespace, %s.", listens_at(j, s),
 				say_netns(j, s->hdr.netns));
 		verdict_fix(j->v, "the port becomes reachable from outside that namespace",
-			    "publish port %u of %s here (a container's port mapping), or use its own address", t->dport,
-			    say_netns(j, s->hdr.netns));
+			    "publish port %u of %s here (a container's port mapping), or use its "
+			    "own address",
+			    t->dport, say_netns(j, s->hdr.netns));
 		break;
 	default:
 		break;
@@ -67,8 +81,7 @@ static const struct rec_sock_info *nearest(const struct judge *j)
 {
 	const struct rec_sock_info *best = NULL;
 
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
-	{
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
 		if (s->match < SOCK_MATCH_LISTEN || s->match > SOCK_MATCH_LISTEN_NETNS)
 			continue;
 		/* A port next door matters less than the same port in another namespace. */
@@ -83,14 +96,16 @@ static void evidence(struct judge *j, const struct rec_sock_info *told)
 {
 	unsigned more = 0;
 
-	verdict_evidence(j->v, "%s found no socket: %s", say_packet(&j->ev->pkt), say_stack(j, j->ev));
+	verdict_evidence(j->v, "%s found no socket: %s", say_packet(&j->ev->pkt),
+			 say_stack(j, j->ev));
 	if (fact_answered(j, Q_LISTENERS, NULL) && (!told || told->match != SOCK_MATCH_LISTEN))
 		verdict_evidence(j->v, "no socket listens for %s in %s", say_dst(&j->ev->pkt.tuple),
 				 say_netns(j, j->ev->hdr.netns));
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s)
-	{
-		if (s->match >= SOCK_MATCH_LISTEN && s->match <= SOCK_MATCH_LISTEN_NETNS && more++ < 4)
-			verdict_evidence(j->v, "%s, %s", listens_at(j, s), say_netns(j, s->hdr.netns));
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match >= SOCK_MATCH_LISTEN && s->match <= SOCK_MATCH_LISTEN_NETNS &&
+		    more++ < 4)
+			verdict_evidence(j->v, "%s, %s", listens_at(j, s),
+					 say_netns(j, s->hdr.netns));
 	}
 }
 
@@ -103,14 +118,18 @@ static bool judge(struct judge *j)
 		return false;
 	near = nearest(j);
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "Nobody listens on %s port %u of %s in %s, so the kernel refused the %s.",
-			proto_name(t->proto), t->dport, say_addr(t->dst), say_netns(j, j->ev->hdr.netns),
+	verdict_explain(j->v,
+			"Nobody listens on %s port %u of %s in %s, so the kernel refused the %s.",
+			proto_name(t->proto), t->dport, say_addr(t->dst),
+			say_netns(j, j->ev->hdr.netns),
 			t->proto == IPPROTO_TCP ? "connection with a reset" : "packet");
 	evidence(j, near);
 	if (near)
 		near_miss(j, near);
 	else
-		verdict_fix(j->v, "none", "start the service for port %u in %s, or correct the port that the client uses",
+		verdict_fix(j->v, "none",
+			    "start the service for port %u in %s, or correct the port that the "
+			    "client uses",
 			    t->dport, say_netns(j, j->ev->hdr.netns));
 	hit_all(j);
 	return true;

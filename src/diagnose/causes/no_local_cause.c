@@ -2,7 +2,10 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
-/* An established connection whose peer fell silent: net/ipv4/tcp_timer.c tcp_write_timeout, tcp_keepalive_timer. */
+/*
+ * An established connection whose peer fell silent: net/ipv4/tcp_timer.c tcp_write_timeout,
+ * tcp_keepalive_timer.
+ */
 static bool judge_silence(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
@@ -10,26 +13,33 @@ static bool judge_silence(struct judge *j)
 	uint32_t unacked = e->sock.write_seq - e->sock.snd_una;
 	unsigned resent = 0;
 
-	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || fact_was_connecting(j) || fact_loss(j))
+	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || fact_was_connecting(j) ||
+	    fact_loss(j))
 		return false;
-	timeline_each_event(j->tl, other)
-	{
+	timeline_each_event(j->tl, other) {
 		resent += other->hdr.kind == REC_RETRANS;
 	}
 	j->v->certainty = CERTAINTY_LIKELY;
-	verdict_explain(j->v, "%s stopped answering, so this host gave the connection up (ETIMEDOUT)%s. Nothing on this host "
-			      "dropped its packets, as far as the kernel tells: the peer went away, or the path to it is broken.",
+	verdict_explain(j->v,
+			"%s stopped answering, so this host gave the connection up (ETIMEDOUT)%s. "
+			"Nothing on this host "
+			"dropped its packets, as far as the kernel tells: the peer went away, or "
+			"the path to it is broken.",
 			say_dst(&e->sock.tuple), keepalive ? " after its keepalive probes" : "");
 	if (keepalive)
-		verdict_evidence(j->v, "the keepalive timer ended it, %u probes unanswered: %s", e->sock.probes,
-				 say_stack(j, e));
+		verdict_evidence(j->v, "the keepalive timer ended it, %u probes unanswered: %s",
+				 e->sock.probes, say_stack(j, e));
 	else
-		verdict_evidence(j->v, "%u bytes unacknowledged, retransmitted %u times (%u seen): %s", unacked,
-				 e->sock.retransmits, resent, say_stack(j, e));
-	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this connection");
+		verdict_evidence(j->v,
+				 "%u bytes unacknowledged, retransmitted %u times (%u seen): %s",
+				 unacked, e->sock.retransmits, resent, say_stack(j, e));
+	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this "
+			       "connection");
 	hit_all(j);
-	verdict_fix(j->v, "none", "look at %s and the path to it: is it up, did its address move, does a firewall or NAT between "
-				  "forget idle connections? Run tcpwhy there too",
+	verdict_fix(j->v, "none",
+		    "look at %s and the path to it: is it up, did its address move, does a "
+		    "firewall or NAT between "
+		    "forget idle connections? Run tcpwhy there too",
 		    say_addr(e->sock.tuple.dst));
 	return true;
 }
@@ -41,17 +51,19 @@ static bool judge_passing(struct judge *j)
 
 	if (e->hdr.kind != REC_RST_OUT)
 		return false;
-	if (!fact_stack(j, "ip_forward") && !fact_stack(j, "ip6_forward") && !fact_stack(j, "br_forward") &&
-	    !fact_stack(j, "__br_forward") && !fact_stack(j, "ip_forward_finish"))
+	if (!fact_stack(j, "ip_forward") && !fact_stack(j, "ip6_forward") &&
+	    !fact_stack(j, "br_forward") && !fact_stack(j, "__br_forward") &&
+	    !fact_stack(j, "ip_forward_finish"))
 		return false;
-	timeline_each_event(j->tl, other)
-	{
+	timeline_each_event(j->tl, other) {
 		if (other->hdr.kind == REC_RST_SENT || other->hdr.kind == REC_RST_RECV)
 			return false;
 	}
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "This host only passed the reset on: %s made it (or something that speaks for it), and neither end "
-			      "of the connection is seen here.",
+	verdict_explain(j->v,
+			"This host only passed the reset on: %s made it (or something that speaks "
+			"for it), and neither end "
+			"of the connection is seen here.",
 			say_src(&e->pkt.tuple));
 	verdict_evidence(j->v, "%s: %s", say_packet(&e->pkt), say_stack(j, e));
 	verdict_fix(j->v, "none", "run tcpwhy on %s", say_addr(e->pkt.tuple.src));

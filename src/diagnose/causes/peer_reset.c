@@ -5,9 +5,9 @@
 /* Did the reset leave from here too (another namespace of this host), and out of what? */
 static const struct rec_event *sender(const struct judge *j)
 {
-	timeline_each_event(j->tl, e)
-	{
-		if (e->hdr.kind == REC_RST_OUT && e->hdr.mono_ns <= j->ev->hdr.mono_ns + NSEC_PER_MSEC)
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_RST_OUT &&
+		    e->hdr.mono_ns <= j->ev->hdr.mono_ns + NSEC_PER_MSEC)
 			return e;
 	}
 	return NULL;
@@ -20,27 +20,41 @@ static bool judge(struct judge *j)
 	if (e->sock.state == TCP_SYN_SENT)
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "A reset arrived for this connection, and it fitted: %s, or something on the way that speaks for "
-			      "it (a firewall, a load balancer), ended the connection. Nothing on this side caused it.",
+	verdict_explain(j->v,
+			"A reset arrived for this connection, and it fitted: %s, or something on "
+			"the way that speaks for "
+			"it (a firewall, a load balancer), ended the connection. Nothing on this "
+			"side caused it.",
 			say_dst(&e->sock.tuple));
 	verdict_evidence(j->v, "a valid reset arrived in %s%s%s: %s", tcp_state_name(e->sock.state),
 			 e->ifname[0] ? " through " : "", e->ifname, say_stack(j, e));
 	if (e->pkt.has & PKT_L4)
-		verdict_evidence(j->v, "it had seq %u, TTL %u, IP id %u: compare with other packets of that peer to tell if "
-				       "it really made it",
+		verdict_evidence(j->v,
+				 "it had seq %u, TTL %u, IP id %u: compare with other packets of "
+				 "that peer to tell if "
+				 "it really made it",
 				 e->pkt.seq, e->pkt.ttl, e->pkt.ip_id);
 	if (out && fact_stack_of(j, out, "packet_sendmsg"))
-		verdict_evidence(j->v, "it left through %s in %s, sent by a process through a packet socket (%s)", out->ifname,
-				 say_netns(j, out->hdr.netns), say_task(out));
-	else if (out && (fact_stack_of(j, out, "raw_sendmsg") || fact_stack_of(j, out, "rawv6_sendmsg")))
-		verdict_evidence(j->v, "it left through %s in %s, sent by a process through a raw socket (%s)", out->ifname,
-				 say_netns(j, out->hdr.netns), say_task(out));
+		verdict_evidence(j->v,
+				 "it left through %s in %s, sent by a process through a packet "
+				 "socket (%s)",
+				 out->ifname, say_netns(j, out->hdr.netns), say_task(out));
+	else if (out &&
+		 (fact_stack_of(j, out, "raw_sendmsg") || fact_stack_of(j, out, "rawv6_sendmsg")))
+		verdict_evidence(j->v,
+				 "it left through %s in %s, sent by a process through a raw socket "
+				 "(%s)",
+				 out->ifname, say_netns(j, out->hdr.netns), say_task(out));
 	if (e->sock.unread)
-		verdict_evidence(j->v, "%u bytes had been received and not yet read", e->sock.unread);
+		verdict_evidence(j->v, "%u bytes had been received and not yet read",
+				 e->sock.unread);
 	if (e->sock.write_seq != e->sock.snd_una)
-		verdict_evidence(j->v, "%u bytes were not acknowledged yet", e->sock.write_seq - e->sock.snd_una);
+		verdict_evidence(j->v, "%u bytes were not acknowledged yet",
+				 e->sock.write_seq - e->sock.snd_una);
 	hit_all(j);
-	verdict_fix(j->v, "none", "look on %s (run tcpwhy there too): its log at this time, a time-out of a proxy, a crash",
+	verdict_fix(j->v, "none",
+		    "look on %s (run tcpwhy there too): its log at this time, a time-out of a "
+		    "proxy, a crash",
 		    say_addr(e->sock.tuple.dst));
 	return true;
 }

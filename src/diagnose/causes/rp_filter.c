@@ -2,8 +2,12 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
-/* net/ipv4/fib_frontend.c __fib_validate_source; the setting in force is the larger of both (IN_DEV_RPFILTER). */
-static const char *const sysctls[] = {"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.%s.rp_filter", NULL};
+/*
+ * net/ipv4/fib_frontend.c __fib_validate_source; the setting in force is the larger of both
+ * (IN_DEV_RPFILTER).
+ */
+static const char *const sysctls[] = {"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.%s.rp_filter",
+				      NULL};
 
 static bool concerns(const struct rec_event *e)
 {
@@ -12,9 +16,9 @@ static bool concerns(const struct rec_event *e)
 
 static const struct rec_route *route_back(const struct judge *j)
 {
-	timeline_each(j->tl, REC_ROUTE, struct rec_route, r)
-	{
-		if (r->hdr.netns == j->ev->hdr.netns && addr_equal(r->tuple.dst, j->ev->pkt.tuple.src))
+	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
+		if (r->hdr.netns == j->ev->hdr.netns &&
+		    addr_equal(r->tuple.dst, j->ev->pkt.tuple.src))
 			return r;
 	}
 	return NULL;
@@ -31,26 +35,37 @@ static bool judge(struct judge *j)
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	back = route_back(j);
-	verdict_explain(j->v, "Reverse path filtering dropped the packet: it came in through %s, but this host would send "
-			      "answers to %s %s%s.",
+	verdict_explain(j->v,
+			"Reverse path filtering dropped the packet: it came in through %s, but "
+			"this host would send "
+			"answers to %s %s%s.",
 			e->ifname[0] ? e->ifname : "an interface", say_addr(e->pkt.tuple.src),
 			back && back->ifname[0] && !back->err ? "through " : "another way",
 			back && back->ifname[0] && !back->err ? back->ifname : ", or not at all");
 	verdict_evidence(j->v, "%s, reason IP_RPFILTER: %s", say_packet(&e->pkt), say_stack(j, e));
 	if (back && back->err)
-		verdict_evidence(j->v, "there is no route to %s: %s", say_addr(e->pkt.tuple.src), errno_name(back->err));
+		verdict_evidence(j->v, "there is no route to %s: %s", say_addr(e->pkt.tuple.src),
+				 errno_name(back->err));
 	else if (back)
-		verdict_evidence(j->v, "the route to %s goes through %s", say_addr(e->pkt.tuple.src), back->ifname);
+		verdict_evidence(j->v, "the route to %s goes through %s",
+				 say_addr(e->pkt.tuple.src), back->ifname);
 	snprintf(name, sizeof(name), sysctls[1], e->ifname);
 	if (fact_sysctl(j, sysctls[0], &all) && fact_sysctl(j, name, &own))
-		verdict_evidence(j->v, "rp_filter is %d for all and %d for %s: the larger one counts (1 strict, 2 loose)",
+		verdict_evidence(j->v,
+				 "rp_filter is %d for all and %d for %s: the larger one counts (1 "
+				 "strict, 2 loose)",
 				 (int)all, (int)own, e->ifname);
 	hit_all(j);
 	if (e->ifname[0])
-		verdict_fix(j->v, "packets from there are then accepted if any route leads back; spoofed sources too",
-			    "%ssysctl -w net.ipv4.conf.%s.rp_filter=2", say_netns_prefix(j, e->hdr.netns), e->ifname);
-	verdict_fix(j->v, "the path is then the same both ways", "%sip route add %s dev %s   (if answers should leave there)",
-		    say_netns_prefix(j, e->hdr.netns), say_addr(e->pkt.tuple.src), e->ifname[0] ? e->ifname : "IFACE");
+		verdict_fix(j->v,
+			    "packets from there are then accepted if any route leads back; spoofed "
+			    "sources too",
+			    "%ssysctl -w net.ipv4.conf.%s.rp_filter=2",
+			    say_netns_prefix(j, e->hdr.netns), e->ifname);
+	verdict_fix(j->v, "the path is then the same both ways",
+		    "%sip route add %s dev %s   (if answers should leave there)",
+		    say_netns_prefix(j, e->hdr.netns), say_addr(e->pkt.tuple.src),
+		    e->ifname[0] ? e->ifname : "IFACE");
 	return true;
 }
 

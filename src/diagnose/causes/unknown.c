@@ -9,27 +9,33 @@ static void tell_drop(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	const char *words = drop_reason(e->reason_name)->words;
-	bool xdp = fact_stack(j, "do_xdp_generic") || fact_stack(j, "veth_xdp_rcv_skb") || fact_stack(j, "veth_xdp_rcv");
+	bool xdp = fact_stack(j, "do_xdp_generic") || fact_stack(j, "veth_xdp_rcv_skb") ||
+		   fact_stack(j, "veth_xdp_rcv");
 
 	if (xdp)
-		verdict_explain(j->v, "The kernel dropped the packet in the XDP stage of %s, where only a BPF program decides.",
+		verdict_explain(j->v,
+				"The kernel dropped the packet in the XDP stage of %s, where only "
+				"a BPF program decides.",
 				e->ifname[0] ? e->ifname : "a device");
 	else if (*words)
 		verdict_explain(j->v, "The kernel dropped the packet: %s.", words);
 	else
 		verdict_explain(j->v, "The kernel dropped the packet and does not say why.");
-	verdict_evidence(j->v, "%s, reason %s%s%s", say_packet(&e->pkt), e->has_reason ? e->reason_name : "not told",
-			 e->ifname[0] ? ", on " : "", e->ifname);
+	verdict_evidence(j->v, "%s, reason %s%s%s", say_packet(&e->pkt),
+			 e->has_reason ? e->reason_name : "not told", e->ifname[0] ? ", on " : "",
+			 e->ifname);
 	if (xdp)
-		verdict_fix(j->v, "lists only", "%sbpftool net show dev %s", say_netns_prefix(j, e->hdr.netns),
-			    e->ifname[0] ? e->ifname : "IFACE");
+		verdict_fix(j->v, "lists only", "%sbpftool net show dev %s",
+			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE");
 	else if (strncmp(e->reason_name, "TC_", 3) == 0)
-		verdict_fix(j->v, "lists only", "%stc filter show dev %s ingress; tc filter show dev %s egress; bpftool net",
+		verdict_fix(j->v, "lists only",
+			    "%stc filter show dev %s ingress; tc filter show dev %s egress; "
+			    "bpftool net",
 			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE",
 			    e->ifname[0] ? e->ifname : "IFACE");
 	else if (strncmp(e->reason_name, "QDISC_", 6) == 0)
-		verdict_fix(j->v, "lists only", "%stc -s qdisc show dev %s", say_netns_prefix(j, e->hdr.netns),
-			    e->ifname[0] ? e->ifname : "IFACE");
+		verdict_fix(j->v, "lists only", "%stc -s qdisc show dev %s",
+			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE");
 }
 
 static void tell_reset(struct judge *j)
@@ -57,9 +63,13 @@ static bool judge(struct judge *j)
 
 	if (track_weight(e, j->world) != WEIGHT_HARD)
 		return false;
-	/* A connection that ran into a time-out, with packets lost here: what lost them is the better question. */
+	/*
+	 * A connection that ran into a time-out, with packets lost here: what lost them is the
+	 * better question.
+	 */
 	if (loss && (e->hdr.kind == REC_SOCK_ERR || e->hdr.kind == REC_STATE)) {
-		verdict_evidence(j->v, "the connection then failed with %s in %s", e->sock.err ? errno_name(e->sock.err) : "no error",
+		verdict_evidence(j->v, "the connection then failed with %s in %s",
+				 e->sock.err ? errno_name(e->sock.err) : "no error",
 				 say_netns(j, e->hdr.netns));
 		j->ev = e = loss;
 	}
@@ -75,7 +85,8 @@ static bool judge(struct judge *j)
 		verdict_explain(j->v, "A reset arrived and ended the connection.");
 		break;
 	default:
-		verdict_explain(j->v, "The connection failed with %s.", e->err ? errno_name(e->err) : "no error that was told");
+		verdict_explain(j->v, "The connection failed with %s.",
+				e->err ? errno_name(e->err) : "no error that was told");
 		break;
 	}
 	verdict_evidence(j->v, "%s", say_stack(j, e));
@@ -88,6 +99,7 @@ static bool judge(struct judge *j)
 const struct cause cause_unknown = {
 	.id = "unknown",
 	.rank = RANK_LAST,
-	.kinds = KIND(DROP) | KIND(RST_SENT) | KIND(RST_RECV) | KIND(SOCK_ERR) | KIND(CONNECT) | KIND(STATE),
+	.kinds = KIND(DROP) | KIND(RST_SENT) | KIND(RST_RECV) | KIND(SOCK_ERR) | KIND(CONNECT) |
+		 KIND(STATE),
 	.judge = judge,
 };

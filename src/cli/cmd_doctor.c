@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* tcpwhy doctor: what this kernel lets it see, and what is missing for the rest. */
+#include "cli/cli.h"
+#include "enrich/enrich.h"
+#include "source/live.h"
+#include "sym/ksyms.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <sys/utsname.h>
+
+struct finding {
+	const char *name;
+	bool ok;
+	const char *what; /* what it gives */
+	char detail[160]; /* how, or what is missing and what is lost by that */
+};
+
+typedef VEC(struct finding) finding_vec;
+
+static void _printf_(5, 6)
+	add(finding_vec *all, const char *name, bool ok, const char *what, const char *fmt, ...)
+{
+	struct finding *f = vec_push(all);
+	va_list ap;
+
+	if (!f)
+		return;
+	*f = (struct finding){.name = name, .ok = ok, .what = what};
+	va_start(ap, fmt);
+	vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
+	va_end(ap);
+}
+
+static void add_probe(finding_vec *all, const struct live_probe *p)
+{
+	if (!p->attached)
+		add(all, p->name, false, p->what, "missing here; lost: %s", p->missing);
+	else if (p->older)
+		add(all, p->name, true, p->what, "tp_btf, older form; lost: %s", p->missing);
+	else
+		add(all, p->name, true, p->what, "tp_btf");
+}
+
+static int look_at_kernel(const struct doctor_options *o, finding_vec *all)
+{
+	struct live_options lo = {.btf = o->btf, .config = {.burst_key = 1, .burst_flow = 1}};
+	_cleanup_strbuf_ struct strbuf why = {0};
+	struct live *l = NULL;
+	const struct live_probe *probes;
+	size_t n;
+	int err;
+
+	lo.follow_forks = true;
+	err = live_open(&lo, &l, &why);
+	if (err) {
+		add(all, "BPF", false, "everything", "%s", why.s ? why.s : strerror(-err));
+		return err;
+	}
+	probes = live_probes(l, &n);
+	for (size_t i = 0; i < n; i++)
+		add_probe(all, &probes[i]);
+	live_close(l);
+	return 0;
+}
+
+static void look_at_symbols(finding_vec *all)
+{
+	struct ksyms *k = NULL;
+	int err = ksyms_load(NULL, &k);
+
+	if (err)
+		add(all, "kallsyms", false, "function names in stacks",
+		    "%s; lost: causes that rest on the stack",
+		    err == -EPERM ? "addresses are hidden (sysctl kernel.kptr_restrict)"
+				  : strerror(-err));
+	else
+		add(all, "kallsyms", true, "function names in stacks", "readable");
+	ksyms_free(k);
+}
+
+static void ignore_entry(void *arg, const struct rec_ct *ct)
+{
+	(void)arg;
+	(void)ct;
+}
+
+static void look_at_lookups(finding_vec *all)
+{
+	uint32_t self = 0;
+	int err = enrich_self_netns(&self);
+
+	add(all, "namespaces", !err, "who a namespace, a socket or a container is", "%s",
+	    err ? strerror(-err) : "readable");
+	err = err ? err : enrich_ct_dump(self, ignore_entry, NULL);
+	if (err == -EOPNOTSUPP)
+		add(all, "conntrack", true, "what NAT did", "not loaded: nothing is tracked here");
+	else
+		add(all, "conntrack", !err, "what NAT did", "%s",
+		    err ? strerror(-err) : "readable");
+}
+
+static void print_json(const finding_vec *all)
+{
+	struct utsname u;
+	json_t *list = json_array(), *root;
+	char *text;
+
+	uname(&u);
+	for (size_t i = 0; i < all->n; i++) {
+		const struct finding *f = &all->v[i];
+
+		json_array_append_new(list, json_pack("{s:s,s:b,s:s,s:s}", "name", f->name, "ok",
+						      f->ok, "what", f->what, "detail", f->detail));
+	}
+	root = json_pack("{s:s,s:s,s:s,s:o}", "type", "doctor", "kernel", u.release, "tier",
+			 "tracepoint", "findings", list);
+	text = json_dumps(root, JSON_ENSURE_ASCII | JSON_COMPACT);
+	puts(text ? text : "{}");
+	free(text);
+	json_decref(root);
+}
+
+static void print_text(const finding_vec *all)
+{
+	struct utsname u;
+
+	uname(&u);
+	printf("kernel %s %s, tracepoint tier\n\n", u.release, u.machine);
+	for (size_t i = 0; i < all->n; i++) {
+		const struct finding *f = &all->v[i];
+
+		printf("  %-4s %-22s %s\n", f->ok ? "ok" : "--", f->name, f->what);
+		if (!f->ok || strchr(f->detail, ';'))
+			printf("       %-22s %s\n", "", f->detail);
+	}
+}
+
+int cmd_doctor(const struct doctor_options *o)
+{
+	finding_vec all = {0};
+	int err = look_at_kernel(o, &all);
+
+	look_at_symbols(&all);
+	look_at_lookups(&all);
+	if (o->json)
+		print_json(&all);
+	else
+		print_text(&all);
+	vec_free(&all);
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
