@@ -33,7 +33,7 @@ struct ip6 {
 	u8 ttl;
 	u8 src[16];
 	u8 dst[16];
-};
+} __attribute__((aligned(8)));
 
 struct tcp_header {
 	__be16 sport;
@@ -216,7 +216,7 @@ __noinline int packet_read(u64 skb, bool at_data, struct rec_packet *p)
 
 __noinline int packet_read_quoted(u64 skb, bool at_data, struct rec_packet *p)
 {
-	u8 type, code, from[16];
+	u8 type, code, from[16] __attribute__((aligned(8)));
 	u32 off, end = 0;
 	const void *l3;
 
@@ -248,7 +248,7 @@ static __always_inline void tuple_from_ct(struct rec_tuple *to,
 					  const struct nf_conntrack_tuple *from)
 {
 	struct nf_conntrack_man man = {};
-	u32 dst[4] = {};
+	u32 dst[4] __attribute__((aligned(8))) = {};
 	u16 l3num = BPF_CORE_READ(from, src.l3num);
 
 	if (l3num == AF_INET) {

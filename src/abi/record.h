@@ -81,7 +81,7 @@ struct rec_tuple {
 	u8 family; /* 4, 6, or 0 unknown: what goes on the wire */
 	u8 proto;  /* IPPROTO_* */
 	u16 pad;
-};
+} __attribute__((aligned(8))); /* addresses are then copied and compared in two steps */
 
 /* What a packet said. `has` tells which parts are real. */
 #define PKT_L3 0x01   /* addresses, ttl, id, length */

@@ -2,6 +2,7 @@
 #include "source/live.h"
 
 #include "record/record.h"
+#include "source/btf_trim.h"
 #include "tcpwhy.skel.h"
 
 #include <bpf/bpf.h>
@@ -55,6 +56,7 @@ struct names {
 
 struct live {
 	struct tcpwhy_bpf *skel;
+	int btf_fd; /* of the types for libbpf, while it loads the programs */
 	struct ring_buffer *ring;
 	struct live_probe probes[ARRAY_SIZE(probe_defs)];
 	struct bpf_link *links[ARRAY_SIZE(probe_defs)];
@@ -246,29 +248,54 @@ static void config_fill(struct live *l, const struct live_options *o)
 	config->noise[0] = l->drop_reasons.n > 0; /* SKB_NOT_DROPPED_YET */
 }
 
+/*
+ * Opens the programs with as much of the kernel's types as they need. Where conntrack is a module,
+ * its types are in the module's own BTF, on top of the kernel's.
+ */
+static int open_programs(struct live *l, const struct btf *btf, const struct btf *conntrack)
+{
+	struct bpf_object_open_opts opts = {.sz = sizeof(opts)};
+	_cleanup_close_ int fd = -1;
+	char path[32];
+
+	l->skel = tcpwhy_bpf__open();
+	if (!l->skel)
+		return -errno;
+	fd = btf_trim(conntrack ? conntrack : btf, bpf_object__btf(l->skel->obj));
+	if (fd < 0)
+		return fd;
+	tcpwhy_bpf__destroy(l->skel);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	opts.btf_custom_path = path;
+	l->skel = tcpwhy_bpf__open_opts(&opts);
+	l->btf_fd = l->skel ? fd : -1;
+	fd = l->skel ? -1 : fd;
+	return l->skel ? 0 : -errno;
+}
+
 static int load(struct live *l, const struct live_options *o, struct strbuf *why)
 {
-	struct bpf_object_open_opts opts = {.sz = sizeof(opts), .btf_custom_path = o->btf};
 	struct btf *btf = o->btf ? btf__parse(o->btf, NULL) : btf__load_vmlinux_btf();
+	struct btf *conntrack;
 	int err;
 
 	if (!btf)
 		return no_btf(o->btf, why);
-	l->skel = tcpwhy_bpf__open_opts(&opts);
-	if (!l->skel) {
-		err = -errno;
-		btf__free(btf);
-		return why_not(err, why);
-	}
-	err = names_load(btf, "skb_drop_reason", "SKB_DROP_REASON_", &l->drop_reasons);
+	conntrack = o->btf ? NULL : btf__load_module_btf("nf_conntrack", btf);
+	err = open_programs(l, btf, conntrack);
+	btf__free(conntrack);
+	if (!err)
+		err = names_load(btf, "skb_drop_reason", "SKB_DROP_REASON_", &l->drop_reasons);
 	if (!err)
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);
-	probes_choose(l, btf, o->follow_forks);
+	if (!err)
+		probes_choose(l, btf, o->follow_forks);
 	btf__free(btf);
 	if (err)
 		return why_not(err, why);
 	config_fill(l, o);
 	err = tcpwhy_bpf__load(l->skel);
+	close_fd(&l->btf_fd);
 	return err ? why_not(err, why) : 0;
 }
 
@@ -287,6 +314,7 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 
 	if (!l)
 		return -ENOMEM;
+	l->btf_fd = -1;
 	libbpf_set_print(quiet);
 	/*
 	 * Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK (commit 97306be45fbe); no
@@ -325,6 +353,7 @@ void live_close(struct live *l)
 	for (size_t i = 0; i < ARRAY_SIZE(l->links); i++)
 		bpf_link__destroy(l->links[i]);
 	ring_buffer__free(l->ring);
+	close_fd(&l->btf_fd);
 	tcpwhy_bpf__destroy(l->skel);
 	names_free(&l->drop_reasons);
 	names_free(&l->reset_reasons);

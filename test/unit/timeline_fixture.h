@@ -54,6 +54,7 @@ void story_end(struct story *s);
 /* As a cmocka fixture, in *state. */
 int story_setup(void **state);
 int story_teardown(void **state);
+#define story_test(f) cmocka_unit_test_setup_teardown(f, story_setup, story_teardown)
 
 struct rec_event *story_event(struct story *s, enum rec_kind kind, struct rec_tuple t);
 /* A dropped packet, and the kernel's reason for it. */
@@ -80,11 +81,11 @@ struct rec_neigh *story_neighbour(struct story *s, const char *addr, uint16_t st
 struct rec_answer *story_answer(struct story *s, enum question_kind what);
 void story_netns(struct story *s, uint32_t netns, const char *name);
 
-/* Judges, and fails the test unless the verdict is that; "no verdict" is a cause too. */
-#define NO_VERDICT NULL
-#define story_wants(s, cause, certainty) story_wants_at(s, cause, certainty, __FILE__, __LINE__)
-void story_wants_at(struct story *s, const char *cause, enum certainty certainty, const char *file,
-		    int line);
+/*
+ * Judges: "conntrack-invalid, certain", or "no verdict". Until the next call. Every record has to be valid, and a
+ * verdict to come with an explanation and evidence.
+ */
+const char *story_judge(struct story *s);
 /* After that: is a text part of what the verdict says, part of a fix's command, of who is hit? */
 bool story_says(const struct story *s, const char *text);
 bool story_offers(const struct story *s, const char *command);

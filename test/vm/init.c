@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define PORT_STATUS 0xe9 /* isa-debugcon: what is written here, the host finds in a file */
-#define PORT_OFF 0xf4    /* isa-debug-exit */
+#define PORT_OFF 0xf4	 /* isa-debug-exit */
 
 static int log_fd = -1;
 
@@ -63,7 +63,8 @@ static void fail(const char *fmt, ...)
 	off("failed", err);
 }
 
-static void mount_at(const char *type, const char *from, const char *to, unsigned long flags, const char *data)
+static void mount_at(const char *type, const char *from, const char *to, unsigned long flags,
+		     const char *data)
 {
 	mkdir(to, 0755);
 	if (mount(from, to, type, flags, data))
@@ -156,7 +157,8 @@ static void mount_root(struct job *job)
 	mount_at("tmpfs", "tmpfs", "/rw", 0, NULL);
 	mkdir("/rw/upper", 0755);
 	mkdir("/rw/work", 0755);
-	mount_at("overlay", "overlay", "/new", 0, "lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work");
+	mount_at("overlay", "overlay", "/new", 0,
+		 "lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work");
 	snprintf(path, sizeof(path), "/host%s", job->modules);
 	mkdir("/new/usr/lib/modules", 0755);
 	mount_at(NULL, path, "/new/usr/lib/modules", MS_BIND, NULL);
@@ -201,13 +203,14 @@ static int open_serial(const char *path, bool cooked)
 	return fd;
 }
 
-static pid_t start(const struct job *job, int in, int out, bool tty)
+static pid_t start(const struct job *job, int in, int out, bool tty, const sigset_t *unblocked)
 {
 	struct rlimit files = {65536, 65536};
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
+	sigprocmask(SIG_SETMASK, unblocked, NULL);
 	setsid();
 	if (tty)
 		ioctl(in, TIOCSCTTY, 0);
@@ -258,20 +261,20 @@ static void run(const struct job *job, int serial)
 	bool tty = strcmp(job->mode, "tty") == 0, more = true;
 	struct sigaction on = {.sa_handler = on_child};
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), ends[2] = {-1, -1};
-	sigset_t blocked, open_mask;
+	sigset_t blocked, unblocked;
 
 	if (null < 0 || (!tty && pipe2(ends, O_CLOEXEC)))
 		fail("preparing the command's output");
 	sigaction(SIGCHLD, &on, NULL);
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
-	child = tty ? start(job, serial, serial, true) : start(job, null, ends[1], false);
+	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
+	child = start(job, tty ? serial : null, tty ? serial : ends[1], tty, &unblocked);
 	close(ends[1]);
-	sigprocmask(SIG_BLOCK, &blocked, &open_mask);
 	while (status < 0) {
 		struct pollfd p = {.fd = more ? ends[0] : -1, .events = POLLIN};
 
-		if (ppoll(&p, 1, NULL, &open_mask) > 0)
+		if (ppoll(&p, 1, NULL, &unblocked) > 0)
 			more = relay(ends[0], serial);
 	}
 	/* What the command has left in the pipe; processes it left behind may keep it open. */

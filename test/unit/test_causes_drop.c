@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The causes of packets that this host drops or ignores: each with what makes it that cause, and what comes near. */
+#include "timeline_fixture.h"
+
+#define judged(s, text) assert_string_equal(story_judge(s), text)
+
+/* ---- netfilter-drop ---- */
+
+static struct rec_tuple to_service(void)
+{
+	return tcp("10.0.1.2", 50000, "10.0.2.2", 5432);
+}
+
+static struct rec_event *filtered(struct story *s, struct rec_tuple t, uint8_t flags)
+{
+	struct rec_event *e = story_drop(s, t, "NETFILTER_DROP");
+
+	e->pkt.tcp_flags = flags;
+	e->pkt.ctinfo = 2;
+	story_stack(s, e, "nf_hook_slow", "ip_local_deliver", "ip_rcv");
+	return e;
+}
+
+static void netfilter_drop_of_a_syn(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered(s, to_service(), SYN);
+
+	story_netns(s, HOST, "server");
+	judged(s, "netfilter-drop, certain");
+	assert_true(story_says(s, "dropped the packet 10.0.1.2:50000 -> 10.0.2.2:5432 at the LOCAL_IN"));
+	assert_true(story_says(s, "netns server"));
+	assert_true(story_says(s, "the connection can't even begin"));
+	assert_true(story_says(s, "not nftables"));
+	assert_true(story_offers(s, "iptables-legacy-save"));
+	assert_true(story_offers(s, "-I INPUT -p tcp --dport 5432 -j ACCEPT"));
+
+	/* Above the rule's own functions stands who called the hooks. */
+	e->nr_kstack = 0;
+	story_stack(s, e, "nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "ip_forward");
+	judged(s, "netfilter-drop, certain");
+	assert_true(story_says(s, "FORWARD hook"));
+	assert_true(story_says(s, "an nftables rule or chain policy"));
+	assert_true(story_offers(s, "nft -a list ruleset   (look for forward chains)"));
+	assert_false(story_offers(s, "-j ACCEPT"));
+}
+
+static void netfilter_drop_names_the_hook(void **state)
+{
+	static const struct {
+		const char *caller, *hook;
+	} callers[] = {
+		{"ip_rcv", "PRE_ROUTING"},	    {"ipv6_rcv", "PRE_ROUTING"},
+		{"ip6_input", "LOCAL_IN"},	    {"__ip_local_out", "LOCAL_OUT"},
+		{"ip6_xmit", "LOCAL_OUT"},	    {"ip_output", "POST_ROUTING"},
+		{"__br_forward", "bridge FORWARD"}, {"__netif_receive_skb_core", "ingress"},
+		{"__dev_queue_xmit", "egress"},	    {"who_knows", "(unknown)"},
+	};
+
+	struct story *s = *state;
+	struct rec_event *e = filtered(s, to_service(), SYN);
+
+	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
+		char says[64];
+
+		e->nr_kstack = 0;
+		story_stack(s, e, "nf_hook_slow", callers[i].caller);
+		judged(s, "netfilter-drop, certain");
+		snprintf(says, sizeof(says), "at the %s hook", callers[i].hook);
+		assert_true(story_says(s, says));
+	}
+}
+
+static void netfilter_drop_without_a_reason_by_its_stack(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered(s, to_service(), SYN);
+
+	e->has_reason = 0;
+	e->reason_name[0] = '\0';
+	judged(s, "netfilter-drop, certain");
+	e->nr_kstack = 0;
+	story_stack(s, e, "tcp_v4_rcv");
+	judged(s, "no verdict");
+}
+
+static void netfilter_drop_of_a_datagram(void **state)
+{
+	struct story *s = *state;
+
+	filtered(s, udp("10.0.1.2", 50000, "10.0.2.2", 53), 0);
+	judged(s, "netfilter-drop, certain");
+	assert_false(story_says(s, "It was a SYN"));
+	assert_false(story_offers(s, "-p tcp"));
+}
+
+static void one_lost_segment_is_no_failure(void **state)
+{
+	struct story *s = *state;
+
+	story_event(s, REC_RETRANS, to_service()); /* before it: about something else */
+	filtered(s, to_service(), ACK);
+	judged(s, "no verdict");
+}
+
+static void a_lost_segment_that_is_missed_is_one(void **state)
+{
+	const enum rec_kind missed[] = {REC_RETRANS, REC_SYNACK_RETRANS, REC_SOCK_ERR};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(missed); i++) {
+		struct story s;
+
+		story_start(&s);
+		filtered(&s, to_service(), ACK);
+		story_event(&s, missed[i], to_service())->err = ETIMEDOUT;
+		judged(&s, "netfilter-drop, certain");
+		story_end(&s);
+	}
+}
+
+static void segments_lost_again_are_one(void **state)
+{
+	const struct rec_tuple there = to_service(), back = tuple_reverse(&there);
+	struct story *s = *state;
+
+	filtered(s, there, ACK);
+	filtered(s, back, ACK); /* one each way: each may be a stray */
+	judged(s, "no verdict");
+	filtered(s, there, ACK);
+	judged(s, "netfilter-drop, certain");
+}
+
+static void reject_with_a_reset(void **state)
+{
+	const struct rec_tuple syn = to_service();
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_RST_OUT, tuple_reverse(&syn));
+
+	e->pkt.tcp_flags = RST | ACK;
+	judged(s, "no verdict"); /* anybody's reset */
+	story_stack(s, e, "nf_send_reset", "nft_reject_inet_eval", "nft_do_chain", "nf_hook_slow",
+		    "ip_local_deliver");
+	judged(s, "netfilter-drop, certain");
+	assert_true(story_says(s, "rejected the packet 10.0.1.2:50000 -> 10.0.2.2:5432"));
+	assert_true(story_says(s, "A REJECT rule answered it with a reset"));
+	assert_true(story_offers(s, "--dport 5432 -j ACCEPT"));
+}
+
+static void reject_with_an_icmp_error(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_ICMP_SENT, to_service());
+
+	e->pkt.icmp_type = 3;
+	e->pkt.icmp_code = 13;
+	judged(s, "no verdict");
+	story_stack(s, e, "icmp_send", "nf_send_unreach", "reject_tg", "ipt_do_table", "ip_forward");
+	judged(s, "netfilter-drop, certain");
+	assert_true(story_says(s, "answered it with an ICMP error"));
+	assert_true(story_says(s, "an iptables-legacy rule"));
+}
+
+/* ---- rp-filter ---- */
+
+static void rp_filter_is_certain(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_drop(s, to_service(), "IP_RPFILTER");
+	struct rec_route *back;
+
+	e->pkt.tcp_flags = SYN;
+	assert_true(str_copy(e->ifname, sizeof(e->ifname), "eth1"));
+	judged(s, "rp-filter, certain");
+	assert_true(story_says(s, "came in through eth1"));
+	assert_true(story_offers(s, "sysctl -w net.ipv4.conf.eth1.rp_filter=2"));
+
+	back = story_route(s, "10.0.1.2", 1, 0);
+	assert_true(str_copy(back->ifname, sizeof(back->ifname), "eth0"));
+	story_sysctl(s, "net.ipv4.conf.all.rp_filter", 1);
+	story_sysctl(s, "net.ipv4.conf.eth1.rp_filter", 0);
+	judged(s, "rp-filter, certain");
+	assert_true(story_says(s, "answers to 10.0.1.2 through eth0"));
+	assert_true(story_says(s, "rp_filter is 1 for all and 0 for eth1"));
+	back->err = ENETUNREACH;
+	judged(s, "rp-filter, certain");
+	assert_true(story_says(s, "no route to 10.0.1.2: ENETUNREACH"));
+}
+
+static void rp_filter_is_not_any_bad_source(void **state)
+{
+	const char *const near[] = {"IP_INVALID_SOURCE", "IP_LOCAL_SOURCE", "IP_INADDRERRORS"};
+	struct story *s = *state;
+	struct rec_event *e = story_drop(s, to_service(), near[0]);
+
+	e->pkt.tcp_flags = SYN;
+	for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
+		assert_true(str_copy(e->reason_name, sizeof(e->reason_name), near[i]));
+		judged(s, "unknown, unknown");
+	}
+}
+
+/* ---- checksum ---- */
+
+static void checksum_is_certain(void **state)
+{
+	const char *const reasons[] = {"TCP_CSUM", "IP_CSUM", "SKB_CSUM"};
+	struct story *s = *state;
+	struct rec_event *e = story_drop(s, to_service(), reasons[0]);
+
+	assert_true(str_copy(e->ifname, sizeof(e->ifname), "eth1"));
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+		assert_true(str_copy(e->reason_name, sizeof(e->reason_name), reasons[i]));
+		judged(s, "checksum, certain");
+		assert_true(story_says(s, reasons[i]));
+		assert_true(story_offers(s, "ethtool -K IFACE tx off"));
+		assert_true(story_offers(s, "ethtool -K eth1 rx off gro off"));
+	}
+	assert_false(story_says(s, "packets of this connection"));
+	story_drop(s, to_service(), "SKB_CSUM");
+	judged(s, "checksum, certain");
+	assert_true(story_says(s, "2 packets of this connection had a bad checksum"));
+}
+
+static void checksum_is_not_any_bad_header(void **state)
+{
+	struct story *s = *state;
+
+	story_drop(s, to_service(), "IP_INHDR");
+	judged(s, "unknown, unknown");
+}
+
+/* ---- receive-buffer-full ---- */
+
+static void receive_buffer_full_for_datagrams(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e =
+		story_drop(s, udp("10.0.1.2", 50000, "10.0.2.2", 514), "SOCKET_RCVBUFF");
+
+	story_own_socket(e, TCP_CLOSE);
+	e->sock.rmem = 213504;
+	e->sock.rcvbuf = 212992;
+	story_owner(story_socket(s, SOCK_MATCH_OWNER, e->sock.tuple, 0), HOST, 12, "syslogd");
+	story_sysctl(s, "net.core.rmem_max", 212992);
+	judged(s, "receive-buffer-full, certain");
+	assert_true(story_says(s, "213504 bytes of memory, its limit (SO_RCVBUF) is 212992"));
+	assert_true(story_hits(s, "pid 12 syslogd"));
+	assert_true(story_offers(s, "net.core.rmem_max=851968   (now 212992)"));
+
+	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), "PROTO_MEM"));
+	judged(s, "receive-buffer-full, certain");
+	assert_false(story_offers(s, "rmem_max"));
+	assert_true(story_offers(s, "net.ipv4.udp_mem"));
+}
+
+static void receive_buffer_full_is_not_a_closed_window(void **state)
+{
+	const char *const near[] = {"TCP_ZEROWINDOW", "TCP_OVERWINDOW", "TCP_OFO_DROP"};
+	struct story *s = *state;
+	struct rec_event *e = story_drop(s, to_service(), near[0]);
+
+	for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
+		assert_true(str_copy(e->reason_name, sizeof(e->reason_name), near[i]));
+		judged(s, "no verdict");
+	}
+}
+
+static struct rec_event *sender_gives_up(struct story *s)
+{
+	struct rec_event *e = story_event(s, REC_SOCK_ERR, to_service());
+
+	e->err = ETIMEDOUT;
+	story_own_socket(e, TCP_CLOSE);
+	e->sock.err = ETIMEDOUT;
+	e->sock.snd_una = 5000;
+	e->sock.write_seq = 9000;
+	e->sock.probes = 6;
+	return e;
+}
+
+static void receive_buffer_full_of_a_stream(void **state)
+{
+	const struct rec_tuple there = to_service();
+	struct story *s = *state;
+	struct rec_sock_info *peer;
+
+	sender_gives_up(s);
+	judged(s, "receive-buffer-full, likely");
+	assert_true(story_says(s, "gave up waiting with 4000 bytes unsent"));
+	peer = story_socket(s, SOCK_MATCH_EXACT, tuple_reverse(&there), TCP_ESTABLISHED);
+	story_owner(peer, INSIDE, 12, "reader");
+	judged(s, "receive-buffer-full, likely"); /* its queue is empty by now */
+	peer->rqueue = 65536;
+	judged(s, "receive-buffer-full, certain");
+	assert_true(story_says(s, "The receiver pid 12 reader stopped reading"));
+	assert_true(story_says(s, "65536 bytes wait unread"));
+	assert_true(story_offers(s, "let pid 12 reader read its socket"));
+}
+
+static void receive_buffer_full_needs_a_closed_window(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = sender_gives_up(s);
+
+	e->sock.snd_wnd = 512;
+	judged(s, "no-local-cause, likely");
+	e->sock.snd_wnd = 0;
+	e->sock.write_seq = e->sock.snd_una;
+	judged(s, "no-local-cause, likely");
+}
+
+/* ---- listen-overflow ---- */
+
+static struct rec_sock_info *listener(struct story *s, uint32_t queued, uint32_t limit)
+{
+	struct rec_sock_info *sock = story_socket(
+		s, SOCK_MATCH_LISTEN, tcp("10.0.2.2", 5432, "0.0.0.0", 0), TCP_LISTEN);
+
+	story_owner(sock, HOST, 44, "postgres");
+	sock->rqueue = queued;
+	sock->wqueue = limit;
+	return sock;
+}
+
+static struct rec_event *syn_again(struct story *s)
+{
+	struct rec_event *e = story_event(s, REC_SYN_AGAIN, to_service());
+
+	e->pkt.tcp_flags = SYN;
+	e->repeats = 3;
+	return e;
+}
+
+static void listen_overflow_needs_proof(void **state)
+{
+	struct story *s = *state;
+
+	syn_again(s);
+	judged(s, "no verdict");
+	listener(s, 4, 4); /* a queue at its limit still takes one more */
+	judged(s, "no verdict");
+	story_counter(s, "TcpExtListenOverflows", 5)->base_ns = 0; /* since ever */
+	judged(s, "no verdict");
+	story_counter(s, "TcpExtListenOverflows", 0);
+	judged(s, "no verdict");
+}
+
+static void listen_overflow_is_likely_if_the_queue_is_full(void **state)
+{
+	struct story *s = *state;
+
+	syn_again(s);
+	listener(s, 5, 4);
+	judged(s, "listen-overflow, likely");
+	assert_true(story_says(s, "pid 44 postgres does not accept()"));
+	assert_true(story_says(s, "5 wait in the queue of port 5432, and 4 is the limit"));
+	assert_true(story_says(s, "arrived 3 times and was not answered"));
+	assert_true(story_hits(s, "pid 44 postgres"));
+}
+
+static void listen_overflow_is_certain_if_it_was_counted(void **state)
+{
+	struct story *s = *state;
+
+	syn_again(s);
+	listener(s, 5, 4);
+	story_counter(s, "TcpExtListenOverflows", 7);
+	story_sysctl(s, "net.core.somaxconn", 4096);
+	judged(s, "listen-overflow, certain");
+	assert_true(story_says(s, "ListenOverflows grew by 7"));
+	assert_true(story_offers(s, "let pid 44 postgres call accept() again"));
+	assert_true(story_offers(s, "net.core.somaxconn=8192   (now 4096)"));
+}
+
+static void listen_overflow_that_is_over_needs_the_listeners_own_drops(void **state)
+{
+	struct story *s = *state;
+	struct rec_sock_info *l;
+
+	syn_again(s);
+	l = listener(s, 0, 4);
+	story_counter(s, "TcpExtListenOverflows", 7); /* perhaps another listener's */
+	judged(s, "no verdict");
+	l->drops = 7;
+	judged(s, "listen-overflow, certain");
+}
+
+static void listen_overflow_of_another_namespace_is_not_it(void **state)
+{
+	struct story *s = *state;
+
+	syn_again(s);
+	listener(s, 5, 4)->hdr.netns = INSIDE;
+	story_counter(s, "TcpExtListenOverflows", 7)->hdr.netns = INSIDE;
+	judged(s, "no verdict");
+}
+
+static void listen_overflow_of_the_syn_queue(void **state)
+{
+	struct story *s = *state;
+
+	syn_again(s);
+	story_counter(s, "TcpExtTCPReqQFullDrop", 3);
+	judged(s, "no verdict"); /* nobody listens: it's not this port's */
+	listener(s, 0, 4);
+	judged(s, "listen-overflow, certain");
+	assert_true(story_says(s, "its SYN queue is full"));
+	assert_true(story_says(s, "TCPReqQFullDrop grew by 3"));
+	assert_true(story_offers(s, "net.ipv4.tcp_syncookies=1"));
+}
+
+static void listen_overflow_seen_from_the_service(void **state)
+{
+	const struct rec_tuple there = to_service();
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_SYNACK_RETRANS, tuple_reverse(&there));
+
+	story_own_socket(e, TCP_STATE_NEW_SYN_RECV);
+	e->sock.backlog = 4;
+	e->sock.max_backlog = 4;
+	judged(s, "no verdict");
+	e->sock.backlog = 5;
+	judged(s, "listen-overflow, likely");
+	assert_true(story_says(s, "the queue of port 5432"));
+	assert_true(story_says(s, "the SYN-ACK to 10.0.1.2:50000 had to be sent again"));
+}
+
+static void listen_overflow_in_the_kernels_words(void **state)
+{
+	struct story *s = *state;
+
+	listener(s, 5, 4);
+	story_drop(s, to_service(), "TCP_LISTEN_OVERFLOW");
+	judged(s, "listen-overflow, certain");
+}
+
+static void listen_overflow_with_a_reset(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_RST_SENT, to_service());
+
+	e->pkt.tcp_flags = ACK;
+	story_own_socket(e, TCP_LISTEN);
+	e->sock.backlog = 5;
+	e->sock.max_backlog = 4;
+	judged(s, "unknown, unknown");
+	story_stack(s, e, "tcp_v4_send_reset", "tcp_check_req");
+	judged(s, "listen-overflow, certain");
+	assert_true(story_says(s, "resets further ones (tcp_abort_on_overflow)"));
+	e->sock.backlog = 4;
+	judged(s, "unknown, unknown");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		story_test(netfilter_drop_of_a_syn),
+		story_test(netfilter_drop_names_the_hook),
+		story_test(netfilter_drop_without_a_reason_by_its_stack),
+		story_test(netfilter_drop_of_a_datagram),
+		story_test(one_lost_segment_is_no_failure),
+		story_test(a_lost_segment_that_is_missed_is_one),
+		story_test(segments_lost_again_are_one),
+		story_test(reject_with_a_reset),
+		story_test(reject_with_an_icmp_error),
+		story_test(rp_filter_is_certain),
+		story_test(rp_filter_is_not_any_bad_source),
+		story_test(checksum_is_certain),
+		story_test(checksum_is_not_any_bad_header),
+		story_test(receive_buffer_full_for_datagrams),
+		story_test(receive_buffer_full_is_not_a_closed_window),
+		story_test(receive_buffer_full_of_a_stream),
+		story_test(receive_buffer_full_needs_a_closed_window),
+		story_test(listen_overflow_needs_proof),
+		story_test(listen_overflow_is_likely_if_the_queue_is_full),
+		story_test(listen_overflow_is_certain_if_it_was_counted),
+		story_test(listen_overflow_that_is_over_needs_the_listeners_own_drops),
+		story_test(listen_overflow_of_another_namespace_is_not_it),
+		story_test(listen_overflow_of_the_syn_queue),
+		story_test(listen_overflow_seen_from_the_service),
+		story_test(listen_overflow_in_the_kernels_words),
+		story_test(listen_overflow_with_a_reset),
+	};
+
+	return cmocka_run_group_tests_name("causes of drops", tests, NULL, NULL);
+}
