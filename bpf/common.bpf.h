@@ -214,6 +214,41 @@ int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname);
 /* May a detail record of this flow be sent? At most cfg.burst_flow a second. */
 int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now);
 
+/* ---- a first, cheap look at a packet ------------------------------------------------------------ */
+
+/*
+ * Where the network header is, read directly through the verifier's typed pointer: NULL if this is
+ * no IP packet. One VLAN tag within the packet is skipped.
+ */
+static __always_inline const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
+{
+	const unsigned char *l3 = at_data ? skb->data : skb->head + skb->network_header;
+	u16 protocol = skb->protocol;
+
+	if (protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD))
+		return l3 + 4;
+	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ? l3 : NULL;
+}
+
+/* What the first ten bytes say: the version and the protocol. */
+struct quick {
+	u8 version;
+	u8 proto;
+	u8 off; /* of the transport header; IPv6: if no extension header is between */
+};
+
+static __always_inline bool quick_read(const unsigned char *l3, struct quick *q)
+{
+	u8 head[10];
+
+	if (bpf_probe_read_kernel(head, sizeof(head), l3))
+		return false;
+	q->version = head[0] >> 4;
+	q->proto = q->version == 4 ? head[9] : head[6];
+	q->off = q->version == 4 ? (head[0] & 15) * 4 : 40;
+	return q->version == 4 || q->version == 6;
+}
+
 static __always_inline u32 net_inum(struct net *net)
 {
 	return net ? BPF_CORE_READ(net, ns.inum) : 0;
@@ -306,6 +341,15 @@ SUBPROG struct count_value *count_slot(struct count_key *key)
 }
 
 /*
+ * Has this second enough details of this place, or was it looked at often enough for one that is
+ * another flow's?
+ */
+static __always_inline bool count_is_limited(const struct count_value *v)
+{
+	return v->in_window >= cfg.burst_key || v->looked >= 16 * cfg.burst_key;
+}
+
+/*
  * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been
  * counted, that's all. The caller fills the record and calls event_submit().
  */
@@ -329,8 +373,10 @@ SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const 
 	if (now - v->window_ns >= NSEC_PER_SEC) {
 		v->window_ns = now;
 		v->in_window = 0;
+		v->looked = 0;
 	}
-	if (v->in_window >= cfg.burst_key || !flow_limit(kind, reason, location, t, now)) {
+	v->looked++;
+	if (count_is_limited(v) || !flow_limit(kind, reason, location, t, now)) {
 		count(&v->suppressed);
 		return NULL;
 	}

@@ -17,6 +17,46 @@ static __always_inline bool reason_is_noise(u32 reason)
 	return !cfg.all && reason < CONFIG_REASONS && cfg.noise[reason];
 }
 
+static __always_inline u32 quick_netns(struct sk_buff *skb, struct sock *rx_sk)
+{
+	struct net_device *dev = skb->dev;
+	struct sock *sk = skb->sk;
+
+	if (rx_sk)
+		return rx_sk->__sk_common.skc_net.net->ns.inum;
+	if (dev)
+		return dev->nd_net.net->ns.inum;
+	return sk ? sk->__sk_common.skc_net.net->ns.inum : 0;
+}
+
+/*
+ * A flood of drops at one place: once its details are limited, the rest is only counted, and that
+ * needs no more than the protocol. (With filters the whole packet has to be looked at.)
+ */
+static __always_inline bool count_only(struct sk_buff *skb, void *location, u32 reason,
+				       struct sock *rx_sk)
+{
+	struct count_key key = {.location = (u64)location, .reason = reason, .kind = REC_DROP};
+	const unsigned char *l3;
+	struct count_value *v;
+	struct quick q;
+
+	if (cfg.filtered || !skb->network_header || skb->network_header == 0xffff)
+		return false;
+	l3 = skb_quick_l3(skb, false);
+	if (!l3 || !quick_read(l3, &q))
+		return false;
+	key.proto = q.proto;
+	key.family = q.version;
+	key.netns = quick_netns(skb, rx_sk);
+	v = bpf_map_lookup_elem(&counts, &key);
+	if (!v || !count_is_limited(v) || bpf_ktime_get_ns() - v->window_ns >= NSEC_PER_SEC)
+		return false;
+	count(&v->seen);
+	count(&v->suppressed);
+	return true;
+}
+
 static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason,
 				bool has_reason, struct sock *rx_sk)
 {
@@ -27,6 +67,8 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, 
 	u32 netns;
 
 	if (has_reason && reason_is_noise(reason))
+		return 0;
+	if (count_only(skb, location, reason, rx_sk))
 		return 0;
 	skb = untyped(skb);
 	rx_sk = untyped(rx_sk);

@@ -14,40 +14,29 @@
 enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
 
 /* Cheap: reads a few bytes, fills nothing. */
-static __always_inline enum interest packet_interest(struct sk_buff *skb, const unsigned char *l3)
+static __always_inline enum interest packet_interest(const unsigned char *l3)
 {
-	u8 first, proto, flags;
-	u32 off;
+	struct quick q;
+	u8 byte = 0; /* TCP flags, or ICMP type */
 
-	if (bpf_probe_read_kernel(&first, 1, l3))
+	if (!quick_read(l3, &q))
 		return BORING;
-	if (first >> 4 == 4) {
-		bpf_probe_read_kernel(&proto, 1, l3 + 9);
-		off = (first & 15) * 4;
-	} else {
-		bpf_probe_read_kernel(&proto, 1, l3 + 6);
-		off = 40; /* RFC 8200 section 3 */
-	}
-	if (proto == IPPROTO_TCP) {
-		bpf_probe_read_kernel(&flags, 1, l3 + off + 13);
-		if (flags & TCP_RST)
-			return RST;
-		return (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SYN : BORING;
-	}
-	if (proto == IPPROTO_UDP)
+	if (q.proto == IPPROTO_UDP)
 		return cfg.task_filter ? UDP : BORING;
-	if (proto == IPPROTO_ICMP) {
-		bpf_probe_read_kernel(&flags, 1, l3 + off);
-		return flags == ICMP_DEST_UNREACH || flags == ICMP_TIME_EXCEEDED ||
-				       flags == ICMP_PARAMETERPROB
-			       ? ICMP_ERROR
-			       : BORING;
+	if (q.proto == IPPROTO_TCP) {
+		bpf_probe_read_kernel(&byte, 1, l3 + q.off + 13);
+		if (byte & TCP_RST)
+			return RST;
+		return (byte & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SYN : BORING;
 	}
-	if (proto == IPPROTO_ICMPV6) {
-		bpf_probe_read_kernel(&flags, 1, l3 + off);
-		return flags && flags < 128 ? ICMP_ERROR : BORING; /* RFC 4443 section 2.1 */
-	}
-	return BORING;
+	if (q.proto != IPPROTO_ICMP && q.proto != IPPROTO_ICMPV6)
+		return BORING;
+	bpf_probe_read_kernel(&byte, 1, l3 + q.off);
+	if (q.proto == IPPROTO_ICMPV6)
+		return byte && byte < 128 ? ICMP_ERROR : BORING; /* RFC 4443 section 2.1 */
+	return byte == ICMP_DEST_UNREACH || byte == ICMP_TIME_EXCEEDED || byte == ICMP_PARAMETERPROB
+		       ? ICMP_ERROR
+		       : BORING;
 }
 
 static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb,
@@ -91,17 +80,6 @@ static __always_inline void note_syn_sent(struct sock *sk, struct net_device *de
 	bpf_map_update_elem(&syn_sent, &id, &first, BPF_ANY);
 }
 
-static __always_inline const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
-{
-	u16 protocol = skb->protocol;
-
-	if (protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD))
-		return (at_data ? skb->data : skb->head + skb->network_header) + 4;
-	if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6))
-		return NULL;
-	return at_data ? skb->data : skb->head + skb->network_header;
-}
-
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 {
@@ -114,7 +92,7 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 
 	if (!l3)
 		return 0;
-	what = packet_interest(skb, l3);
+	what = packet_interest(l3);
 	if (what == BORING)
 		return 0;
 	skb = untyped(skb);
@@ -187,7 +165,7 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 
 	if (!l3)
 		return 0;
-	what = packet_interest(skb, l3);
+	what = packet_interest(l3);
 	if (what == BORING || what == UDP)
 		return 0;
 	skb = untyped(skb);

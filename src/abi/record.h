@@ -207,10 +207,10 @@ struct rec_event {
 
 /* Why this socket is an answer. */
 enum sock_match {
-	SOCK_MATCH_EXACT = 1, /* the asked tuple, as its local/remote pair */
-	SOCK_MATCH_PORTS,     /* same ports and peer, other local address (perhaps behind NAT) */
-	SOCK_MATCH_LISTEN, /* listens on the asked port, here, and would match */
-	SOCK_MATCH_LISTEN_ADDR,	  /* … but on another address */
+	SOCK_MATCH_EXACT = 1,	/* the asked tuple, as its local/remote pair */
+	SOCK_MATCH_PORTS,	/* same ports and peer, other local address (perhaps behind NAT) */
+	SOCK_MATCH_LISTEN,	/* listens on the asked port, here, and would match */
+	SOCK_MATCH_LISTEN_ADDR, /* … but on another address */
 	SOCK_MATCH_LISTEN_FAMILY, /* … but only for the other family */
 	SOCK_MATCH_LISTEN_NEAR,	  /* near-by port, same namespace */
 	SOCK_MATCH_LISTEN_NETNS,  /* the asked port, another namespace */
@@ -347,7 +347,8 @@ struct count_value {
 	u64 suppressed; /* rate-limited: counted only */
 	u64 lost;	/* the ring buffer was full */
 	u64 window_ns;	/* rate limit: start of the window */
-	u64 in_window;
+	u64 in_window;	/* details sent in it */
+	u64 looked;	/* events in it of which the flow was looked at */
 };
 
 #define REC_ASSERT_SIZE(type, bytes) \

@@ -59,7 +59,8 @@ static void peer_reset_in_a_connection(void **state)
 	e->sock.write_seq = 1100;
 	story_owner(story_socket(s, SOCK_MATCH_OWNER, to_service(), 0), HOST, 5, "curl");
 	judged(s, "peer-reset, certain");
-	assert_true(story_says(s, "A reset arrived for this connection, and it fitted: 10.0.2.2:8080"));
+	assert_true(story_says(s, "A reset arrived for this connection, and it fitted: "
+				  "10.0.2.2:8080"));
 	assert_true(story_says(s, "a valid reset arrived in ESTABLISHED"));
 	assert_true(story_says(s, "seq 77, TTL 64"));
 	assert_true(story_says(s, "10 bytes had been received and not yet read"));
@@ -71,7 +72,8 @@ static void peer_reset_in_a_connection(void **state)
 static void peer_reset_from_a_packet_socket(void **state)
 {
 	struct story *s = *state;
-	struct rec_event *out = story_event(s, REC_RST_OUT, tcp("10.0.2.2", 8080, "10.0.1.2", 50000));
+	struct rec_event *out =
+		story_event(s, REC_RST_OUT, tcp("10.0.2.2", 8080, "10.0.1.2", 50000));
 
 	story_stack(s, out, "__dev_queue_xmit", "packet_sendmsg");
 	story_task(out, 66, "middlebox");
@@ -87,7 +89,8 @@ static void connect_refused_by_a_reset(void **state)
 
 	story_task(connect_ends(s, ECONNREFUSED), 5, "curl");
 	judged(s, "connect-refused, certain");
-	assert_true(story_says(s, "10.0.2.2:8080 refused the connection: it answered the SYN with a reset"));
+	assert_true(story_says(s, "10.0.2.2:8080 refused the connection: it answered the SYN with "
+				  "a reset"));
 	assert_true(story_says(s, "its TTL was 64"));
 	assert_true(story_hits(s, "pid 5 curl"));
 	assert_true(story_offers(s, "ss -ltn 'sport = :8080'"));
@@ -132,7 +135,8 @@ static void connect_timeout_is_certain_if_syns_left(void **state)
 	e->sock.retransmits = 3;
 	left(e, 4);
 	judged(s, "connect-timeout, certain");
-	assert_true(story_says(s, "4 SYNs to 10.0.2.2:8080 left this host through eth0 within 7.0 s"));
+	assert_true(story_says(s, "4 SYNs to 10.0.2.2:8080 left this host through eth0 within 7.0 "
+				  "s"));
 	assert_true(story_says(s, "The kernel gave up (ETIMEDOUT)"));
 	assert_true(story_says(s, "after 3 retransmissions"));
 	assert_false(story_says(s, "translated"));

@@ -28,7 +28,8 @@ static void netfilter_drop_of_a_syn(void **state)
 
 	story_netns(s, HOST, "server");
 	judged(s, "netfilter-drop, certain");
-	assert_true(story_says(s, "dropped the packet 10.0.1.2:50000 -> 10.0.2.2:5432 at the LOCAL_IN"));
+	assert_true(story_says(s, "dropped the packet 10.0.1.2:50000 -> 10.0.2.2:5432 at the "
+				  "LOCAL_IN"));
 	assert_true(story_says(s, "netns server"));
 	assert_true(story_says(s, "the connection can't even begin"));
 	assert_true(story_says(s, "not nftables"));
@@ -155,7 +156,8 @@ static void reject_with_an_icmp_error(void **state)
 	e->pkt.icmp_type = 3;
 	e->pkt.icmp_code = 13;
 	judged(s, "no verdict");
-	story_stack(s, e, "icmp_send", "nf_send_unreach", "reject_tg", "ipt_do_table", "ip_forward");
+	story_stack(s, e, "icmp_send", "nf_send_unreach", "reject_tg", "ipt_do_table",
+		    "ip_forward");
 	judged(s, "netfilter-drop, certain");
 	assert_true(story_says(s, "answered it with an ICMP error"));
 	assert_true(story_says(s, "an iptables-legacy rule"));
@@ -314,8 +316,8 @@ static void receive_buffer_full_needs_a_closed_window(void **state)
 
 static struct rec_sock_info *listener(struct story *s, uint32_t queued, uint32_t limit)
 {
-	struct rec_sock_info *sock = story_socket(
-		s, SOCK_MATCH_LISTEN, tcp("10.0.2.2", 5432, "0.0.0.0", 0), TCP_LISTEN);
+	struct rec_sock_info *sock =
+		story_socket(s, SOCK_MATCH_LISTEN, tcp("10.0.2.2", 5432, "0.0.0.0", 0), TCP_LISTEN);
 
 	story_owner(sock, HOST, 44, "postgres");
 	sock->rqueue = queued;

@@ -30,7 +30,8 @@ static void client_fails(struct story *s)
 
 static void the_root_goes_before_what_follows_from_it(void **state)
 {
-	static void (*const events[])(struct story *s) = {server_resets, client_is_reset, client_fails};
+	static void (*const events[])(struct story * s) = {server_resets, client_is_reset,
+							   client_fails};
 	static const uint8_t orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
 					    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
 

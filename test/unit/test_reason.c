@@ -36,7 +36,8 @@ static void reasons_weigh_what_they_should(void **state)
 
 static void reasons_of_tomorrow_are_failures_without_words(void **state)
 {
-	const char *const unknown[] = {"QUANTUM_FLUCTUATION", "", "NO_SOCKE", "NO_SOCKETS", "no_socket"};
+	const char *const unknown[] = {"QUANTUM_FLUCTUATION", "", "NO_SOCKE", "NO_SOCKETS",
+				       "no_socket"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {

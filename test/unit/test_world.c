@@ -78,8 +78,8 @@ static void softirqs_and_timers_are_nobodys(void **state)
 		const char *function;
 		bool borrowed;
 	} functions[] = {
-		{"handle_softirqs", true}, {"__do_softirq", true}, {"call_timer_fn", true},
-		{"run_ksoftirqd", true},   {"do_syscall_64", false}, {"__tcp_close", false},
+		{"handle_softirqs", true},	 {"__do_softirq", true},   {"call_timer_fn", true},
+		{"run_ksoftirqd", true},	 {"do_syscall_64", false}, {"__tcp_close", false},
 		{"__local_bh_enable_ip", false},
 	};
 	struct story *s = *state;

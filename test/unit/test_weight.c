@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is a failure, what may be one, and what is neither. */
+#include "timeline_fixture.h"
+
+#define NONE WEIGHT_NONE
+#define SOFT WEIGHT_SOFT
+#define HARD WEIGHT_HARD
+
+static struct rec_tuple some_flow(uint8_t proto)
+{
+	return flow_make(proto, "10.0.1.2", 50000, "10.0.2.2", 8080);
+}
+
+static void kinds_weigh(void **state)
+{
+	static const struct {
+		enum rec_kind kind;
+		enum weight weight;
+	} kinds[] = {
+		{REC_RST_SENT, HARD},  {REC_RST_RECV, HARD},	   {REC_CONNECT, HARD},
+		{REC_SOCK_ERR, HARD},  {REC_SYN_RETRANS, SOFT},	   {REC_SYN_AGAIN, SOFT},
+		{REC_RST_OUT, SOFT},   {REC_SYNACK_RETRANS, SOFT}, {REC_ICMP_SENT, SOFT},
+		{REC_ICMP_RECV, SOFT}, {REC_RETRANS, NONE},	   {REC_STATE, NONE},
+	};
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+	struct story *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const struct rec_event e = event_make(kinds[i].kind, &t, 1);
+
+		assert_int_equal(track_weight(&e, s->world), kinds[i].weight);
+	}
+}
+
+static void drops_weigh(void **state)
+{
+	static const struct {
+		const char *reason;
+		uint8_t proto, flags;
+		enum weight weight;
+	} drops[] = {
+		{"NETFILTER_DROP", IPPROTO_TCP, SYN, HARD},
+		{"NETFILTER_DROP", IPPROTO_TCP, ACK, SOFT},
+		{"NETFILTER_DROP", IPPROTO_UDP, 0, HARD},
+		{"NETFILTER_DROP", IPPROTO_ICMP, 0, HARD},
+		{"IP_RPFILTER", IPPROTO_TCP, ACK, HARD},
+		{"IP_RPFILTER", IPPROTO_ICMP, 0, HARD},
+		{"ICMP_CSUM", IPPROTO_ICMP, 0, NONE},
+		{"NO_SOCKET", IPPROTO_TCP, SYN, HARD},
+		{"NO_SOCKET", IPPROTO_TCP, ACK, HARD},
+		{"NO_SOCKET", IPPROTO_TCP, RST, NONE},
+		{"NO_SOCKET", IPPROTO_TCP, RST | ACK, NONE},
+		{"NO_SOCKET", IPPROTO_UDP, 0, HARD},
+		{"NO_SOCKET", IPPROTO_ICMP, 0, NONE},
+		{"SOCKET_RCVBUFF", IPPROTO_UDP, 0, HARD},
+		{"TCP_CSUM", IPPROTO_TCP, ACK, HARD},
+		{"TCP_OLD_DATA", IPPROTO_TCP, ACK, NONE},
+		{"TCP_ZEROWINDOW", IPPROTO_TCP, ACK, NONE},
+		{"QDISC_DROP", IPPROTO_TCP, ACK, NONE},
+		{"QDISC_DROP", IPPROTO_TCP, SYN, HARD},
+		{"QDISC_OVERLIMIT", IPPROTO_UDP, 0, HARD},
+		{"NOT_SPECIFIED", IPPROTO_TCP, SYN, NONE},
+		{"QUANTUM_FLUCTUATION", IPPROTO_TCP, SYN, HARD},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(drops); i++) {
+		struct rec_event *e = story_drop(s, some_flow(drops[i].proto), drops[i].reason);
+
+		e->pkt.tcp_flags = drops[i].flags;
+		if (track_weight(e, s->world) != drops[i].weight)
+			fail_msg("%s of %s weighs %d", drops[i].reason, proto_name(drops[i].proto),
+				 track_weight(e, s->world));
+	}
+}
+
+static void drops_without_reason_weigh_by_their_stack(void **state)
+{
+	const char *const on_purpose[] = {"ip_error",	  "ip6_pkt_drop", "do_xdp_generic",
+					  "veth_xdp_rcv", "nf_hook_slow", "nft_do_chain"};
+	struct story *s = *state;
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+
+	for (size_t i = 0; i < ARRAY_SIZE(on_purpose); i++) {
+		struct rec_event e = event_make(REC_DROP, &t, 1);
+
+		assert_int_equal(track_weight(&e, s->world), NONE);
+		story_stack(s, &e, "kfree_skb", on_purpose[i]);
+		assert_int_equal(track_weight(&e, s->world), HARD);
+	}
+}
+
+static void multicast_is_nobodys_connection(void **state)
+{
+	struct story *s = *state;
+	const char *const groups[] = {"224.0.0.251", "ff02::fb"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		const char *from = i ? "fd00::1" : "10.0.1.2";
+
+		assert_int_equal(
+			track_weight(story_drop(s, udp(from, 5353, groups[i], 5353), "NO_SOCKET"),
+				     s->world),
+			NONE);
+	}
+}
+
+static void connects_weigh_by_their_end(void **state)
+{
+	static const struct {
+		uint8_t from, to, retransmits;
+		int err;
+		enum weight weight;
+	} ends[] = {
+		{TCP_SYN_SENT, TCP_CLOSE, 0, ETIMEDOUT, HARD},
+		{TCP_SYN_SENT, TCP_CLOSE, 1, 0, HARD},
+		{TCP_SYN_SENT, TCP_CLOSE, 0, 0, NONE}, /* its own process closed it at once */
+		{TCP_SYN_SENT, TCP_ESTABLISHED, 1, 0, NONE},
+		{TCP_SYN_RECV, TCP_CLOSE, 1, ECONNRESET, NONE},
+		{TCP_LAST_ACK, TCP_CLOSE, 1, ETIMEDOUT, NONE},
+	};
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+	struct story *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct rec_event e = event_make(REC_STATE, &t, 1);
+
+		story_own_socket(&e, ends[i].to);
+		e.old_state = ends[i].from;
+		e.new_state = ends[i].to;
+		e.sock.err = ends[i].err;
+		e.sock.retransmits = ends[i].retransmits;
+		assert_int_equal(track_weight(&e, s->world), ends[i].weight);
+	}
+}
+
+static void a_disconnect_is_the_processs_own_wish(void **state)
+{
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+	struct rec_event e = event_make(REC_SOCK_ERR, &t, 1);
+	struct story *s = *state;
+
+	story_stack(s, &e, "inet_sk_error_report", "tcp_disconnect");
+	assert_int_equal(track_weight(&e, s->world), NONE);
+}
+
+static void a_reject_rules_reset_is_a_failure(void **state)
+{
+	const char *const rejects[] = {"nf_send_reset", "nf_send_reset6"};
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+	struct story *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rejects); i++) {
+		struct rec_event e = event_make(REC_RST_OUT, &t, 1);
+
+		story_stack(s, &e, "__dev_queue_xmit", rejects[i]);
+		assert_int_equal(track_weight(&e, s->world), HARD);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		story_test(kinds_weigh),
+		story_test(drops_weigh),
+		story_test(drops_without_reason_weigh_by_their_stack),
+		story_test(multicast_is_nobodys_connection),
+		story_test(connects_weigh_by_their_end),
+		story_test(a_disconnect_is_the_processs_own_wish),
+		story_test(a_reject_rules_reset_is_a_failure),
+	};
+
+	return cmocka_run_group_tests_name("weight", tests, NULL, NULL);
+}
