@@ -230,6 +230,17 @@ static __always_inline const unsigned char *skb_quick_l3(struct sk_buff *skb, bo
 	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ? l3 : NULL;
 }
 
+/* RFC 792, RFC 4443 section 2.1. */
+static __always_inline bool icmp_is_error(u8 type)
+{
+	return type == 3 || type == 11 || type == 12;
+}
+
+static __always_inline bool icmp6_is_error(u8 type)
+{
+	return type && type < 128;
+}
+
 /* What the first ten bytes say: the version and the protocol. */
 struct quick {
 	u8 version;
@@ -264,6 +275,15 @@ static __always_inline u32 skb_netns(struct sk_buff *skb, struct sock *sk)
 		return net_inum(BPF_CORE_READ(dev, nd_net.net));
 	sk = BPF_CORE_READ(skb, sk);
 	return sk ? net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)) : 0;
+}
+
+/* Bytes received and not read; a FIN counts as one in rcv_nxt: include/net/tcp.h tcp_inq. */
+static __always_inline u32 sock_unread(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	u32 n = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+
+	return n && BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << SOCK_DONE) ? n - 1 : n;
 }
 
 /* ---- tasks, flows and ports that are watched ------------------------------------------------- */

@@ -43,6 +43,7 @@ static __always_inline const void *syscall_arg2(struct pt_regs *regs)
 /* enum sock_flags (include/net/sock.h): bit numbers of sk_flags. */
 enum sock_flags {
 	SOCK_DEAD,
+	SOCK_DONE,
 	SOCK_LINGER = 4,
 };
 

@@ -12,6 +12,13 @@ static __always_inline bool packet_is_ours(const struct rec_packet *p)
 	       proto == IPPROTO_ICMPV6;
 }
 
+static __always_inline bool packet_is_icmp_error(const struct rec_packet *p)
+{
+	if (p->tuple.proto == IPPROTO_ICMP)
+		return icmp_is_error(p->icmp_type);
+	return p->tuple.proto == IPPROTO_ICMPV6 && icmp6_is_error(p->icmp_type);
+}
+
 static __always_inline bool reason_is_noise(u32 reason)
 {
 	return !cfg.all && reason < CONFIG_REASONS && cfg.noise[reason];
@@ -80,6 +87,9 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, 
 		sock_tuple((u64)sk, &p.tuple);
 	}
 	if (!packet_is_ours(&p))
+		return 0;
+	/* A lost ICMP error is the story of the connection that it speaks of. */
+	if (packet_is_icmp_error(&p) && !packet_read_quoted((u64)skb, false, &p))
 		return 0;
 	packet_read_ct((u64)skb, &p);
 	netns = skb_netns(skb, rx_sk);

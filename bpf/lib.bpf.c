@@ -391,7 +391,7 @@ __noinline int sock_read(u64 addr, struct rec_sock *s)
 	s->write_seq = BPF_CORE_READ(tp, write_seq);
 	s->snd_wnd = BPF_CORE_READ(tp, snd_wnd);
 	s->probes = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_probes_out);
-	s->unread = s->rcv_nxt - BPF_CORE_READ(tp, copied_seq);
+	s->unread = sock_unread(sk);
 	s->retransmits = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_retransmits);
 	return 1;
 }

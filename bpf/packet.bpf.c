@@ -7,10 +7,6 @@
  */
 #include "common.bpf.h"
 
-#define ICMP_DEST_UNREACH 3
-#define ICMP_TIME_EXCEEDED 11
-#define ICMP_PARAMETERPROB 12
-
 enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
 
 /* Cheap: reads a few bytes, fills nothing. */
@@ -33,10 +29,8 @@ static __always_inline enum interest packet_interest(const unsigned char *l3)
 		return BORING;
 	bpf_probe_read_kernel(&byte, 1, l3 + q.off);
 	if (q.proto == IPPROTO_ICMPV6)
-		return byte && byte < 128 ? ICMP_ERROR : BORING; /* RFC 4443 section 2.1 */
-	return byte == ICMP_DEST_UNREACH || byte == ICMP_TIME_EXCEEDED || byte == ICMP_PARAMETERPROB
-		       ? ICMP_ERROR
-		       : BORING;
+		return icmp6_is_error(byte) ? ICMP_ERROR : BORING;
+	return icmp_is_error(byte) ? ICMP_ERROR : BORING;
 }
 
 static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb,

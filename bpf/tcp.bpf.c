@@ -29,13 +29,12 @@ static __always_inline struct rec_event *sock_event(u32 kind, u32 reason, struct
 static __always_inline void note_close(struct sock *sk, int old_state)
 {
 	struct closed c = {.ns = bpf_ktime_get_ns(), .state = old_state};
-	struct tcp_sock *tp = (void *)sk;
 	struct rec_tuple t = {};
 	struct flow_key key;
 
 	c.pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(c.comm, sizeof(c.comm));
-	c.unread = BPF_CORE_READ(tp, rcv_nxt) != BPF_CORE_READ(tp, copied_seq);
+	c.unread = sock_unread(sk) > 0;
 	sock_tuple((u64)sk, &t);
 	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
 	bpf_map_update_elem(&closed, &key, &c, BPF_ANY);

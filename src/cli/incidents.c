@@ -10,9 +10,12 @@
 /* Repeats are told at most this often. */
 #define TELL_NS (5 * NSEC_PER_SEC)
 #define INCIDENTS_MAX 1024
+/* As many services that fail between the same two ends are told one by one; then it is a scan. */
+#define GROUP_MAX 8
 
 struct incident {
 	char key[256];
+	char group[256];
 	struct verdict v;
 	uint64_t last_ns, last_wall_ns, told_ns;
 	uint64_t total, told;
@@ -101,26 +104,48 @@ static void tally_add(struct incidents *in, const char *cause, uint64_t incident
 	t->events += events;
 }
 
+/* The last incident of a group that has as many as are told; NULL if it has fewer. */
+static struct incident *full_group(const struct incidents *in, const char *group, uint64_t now)
+{
+	struct incident *last = NULL;
+	unsigned n = 0;
+
+	for (struct incident *i = in->by_key; i; i = i->hh.next) {
+		if (strcmp(i->group, group) != 0 || now > i->last_ns + FOLD_NS)
+			continue;
+		last = i;
+		n++;
+	}
+	return n >= GROUP_MAX ? last : NULL;
+}
+
+static uint64_t repeat(struct incidents *in, struct incident *known, struct verdict *v)
+{
+	known->last_ns = v->mono_ns;
+	known->last_wall_ns = v->wall_ns;
+	known->total++;
+	tally_add(in, v->cause, 0, v->events);
+	verdict_free(v);
+	return known->v.id;
+}
+
 uint64_t incidents_add(struct incidents *in, struct verdict *v, bool *ret_repeats)
 {
+	char key[256] = {0}, group[256] = {0};
 	struct incident *i, *known;
-	char key[256] = {0};
 
 	verdict_incident_key(v, key, sizeof(key));
+	verdict_group_key(v, group, sizeof(group));
 	HASH_FIND_STR(in->by_key, key, known);
 	if (known && v->mono_ns > known->last_ns + FOLD_NS) {
 		forget(in, known);
 		known = NULL;
 	}
+	if (!known)
+		known = full_group(in, group, v->mono_ns);
 	*ret_repeats = known != NULL;
-	if (known) {
-		known->last_ns = v->mono_ns;
-		known->last_wall_ns = v->wall_ns;
-		known->total++;
-		tally_add(in, v->cause, 0, v->events);
-		verdict_free(v);
-		return known->v.id;
-	}
+	if (known)
+		return repeat(in, known, v);
 	if (HASH_COUNT(in->by_key) >= INCIDENTS_MAX)
 		forget(in, in->by_key);
 	v->id = ++in->next_id;
@@ -129,6 +154,7 @@ uint64_t incidents_add(struct incidents *in, struct verdict *v, bool *ret_repeat
 	if (!i)
 		return v->id;
 	memcpy(i->key, key, sizeof(key));
+	memcpy(i->group, group, sizeof(group));
 	i->v = *v;
 	i->last_ns = v->mono_ns;
 	i->total = 1;

@@ -155,14 +155,24 @@ static void service_first(const struct rec_tuple *t, struct rec_tuple *ret)
 	*ret = tuple_reverse(t);
 }
 
-void verdict_incident_key(const struct verdict *v, char *key, size_t size)
+static void ends_key(const struct verdict *v, bool with_port, char *key, size_t size)
 {
 	_cleanup_strbuf_ struct strbuf client = {0}, service = {0};
 	struct rec_tuple t;
 
 	service_first(&v->flow, &t);
 	addr_text(t.src, &client);
-	endpoint_text(t.dst, t.dport, &service);
+	endpoint_text(t.dst, with_port ? t.dport : 0, &service);
 	snprintf(key, size, "%s %u %u %s %s", v->cause, v->netns, v->flow.proto,
 		 client.s ? client.s : "", service.s ? service.s : "");
+}
+
+void verdict_incident_key(const struct verdict *v, char *key, size_t size)
+{
+	ends_key(v, true, key, size);
+}
+
+void verdict_group_key(const struct verdict *v, char *key, size_t size)
+{
+	ends_key(v, false, key, size);
 }

@@ -172,7 +172,11 @@ static void hit_socket(struct judge *j, const struct rec_sock_info *s)
 	snprintf(start, sizeof(start), "%s (%s)", say_owner(j, s), say_netns(j, s->hdr.netns));
 	if (hit_told(j, start))
 		return;
-	if (s->match == SOCK_MATCH_OWNER)
+	if (s->state == TCP_LISTEN && s->tuple.proto == IPPROTO_TCP)
+		verdict_hit(j->v, "%s: listens on %s", start, say_src(&s->tuple));
+	else if (!s->tuple.dport)
+		verdict_hit(j->v, "%s: bound to %s", start, say_src(&s->tuple));
+	else if (s->match == SOCK_MATCH_OWNER)
 		verdict_hit(j->v, "%s: %s", start, say_tuple(&s->tuple));
 	else
 		verdict_hit(j->v, "%s: %s, %s", start, say_tuple(&s->tuple),
@@ -191,17 +195,61 @@ static void hit_task(struct judge *j, const struct rec_event *e)
 								   : &e->pkt.tuple));
 }
 
+static bool has_event_in(const struct judge *j, uint32_t netns)
+{
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.netns == netns)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Two namespaces that hold the same end of the same connection are two worlds with the same addresses:
+ * then only the one where something happened is meant.
+ */
+static bool is_other_world(const struct judge *j, const struct rec_sock_info *s)
+{
+	if (has_event_in(j, s->hdr.netns))
+		return false;
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, other) {
+		if (other->hdr.netns != s->hdr.netns && tuple_equal(&other->tuple, &s->tuple) &&
+		    has_event_in(j, other->hdr.netns))
+			return true;
+	}
+	return false;
+}
+
+static bool is_hit(const struct judge *j, const struct rec_sock_info *s)
+{
+	if (!s->pid)
+		return false;
+	if (s->match == SOCK_MATCH_OWNER)
+		return true;
+	return s->match == SOCK_MATCH_EXACT && s->state != TCP_TIME_WAIT &&
+	       (s->state != TCP_CLOSE || s->tuple.proto == IPPROTO_UDP) && !is_other_world(j, s);
+}
+
+/* In whose call it failed: connect(), or a packet that was dropped on its way out. */
+static bool task_is_hit(const struct rec_event *e)
+{
+	if (!e->task.pid)
+		return false;
+	if (e->hdr.kind == REC_DROP)
+		return e->sock.flags & SOCK_PRESENT && !e->iif &&
+		       tuple_equal(&e->sock.tuple, &e->pkt.tuple);
+	return e->hdr.kind == REC_CONNECT ||
+	       (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT);
+}
+
 unsigned hit_all(struct judge *j)
 {
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
-		if ((s->match == SOCK_MATCH_EXACT && s->state != TCP_CLOSE &&
-		     s->state != TCP_TIME_WAIT && s->pid) ||
-		    (s->match == SOCK_MATCH_OWNER && s->pid))
+		if (is_hit(j, s))
 			hit_socket(j, s);
 	}
 	timeline_each_event(j->tl, e) {
-		if (e->task.pid && (e->hdr.kind == REC_CONNECT ||
-				    (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT)))
+		if (task_is_hit(e))
 			hit_task(j, e);
 	}
 	return (unsigned)j->v->hit.n;

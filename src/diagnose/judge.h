@@ -134,7 +134,8 @@ const char *say_stack(const struct judge *j, const struct rec_event *e);
 const char *
 say_packet(const struct rec_packet
 		   *p); /* "SYN 10.0.0.1:2 -> 10.0.0.2:80", "ACK … seq 1 ack 2, 100 bytes" */
-const char *say_task(const struct rec_event *e); /* "pid 12 curl", "" where there is none */
+const char *say_icmp(const struct rec_packet *p); /* "host unreachable" */
+const char *say_task(const struct rec_event *e);  /* "pid 12 curl", "" where there is none */
 const char *say_netns_prefix(const struct judge *j,
 			     uint32_t inum); /* "ip netns exec host ", "nsenter -t 12 -n ", "" */
 

@@ -4,6 +4,8 @@
 #include "record/record.h"
 
 #include <inttypes.h>
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <stdarg.h>
 
 #define SAY_TEXTS 16
@@ -181,4 +183,34 @@ const char *say_packet(const struct rec_packet *p)
 		return say("SYN %s", say_tuple(&p->tuple));
 	return say("%s %s, seq %" PRIu32 " ack %" PRIu32 ", %" PRIu32 " bytes",
 		   flags.s ? flags.s : "segment", say_tuple(&p->tuple), p->seq, p->ack, p->payload);
+}
+
+/* What an ICMP error says (RFC 792, RFC 1812 section 5.2.7, RFC 4443). */
+const char *say_icmp(const struct rec_packet *p)
+{
+	if (p->tuple.family == 6) {
+		static const char *const codes[] = {"no route to destination",
+						    "administratively prohibited",
+						    "beyond scope of source address",
+						    "address unreachable",
+						    "port unreachable",
+						    "source address failed policy (prohibited)",
+						    "route rejected"};
+
+		if (p->icmp_type == ICMPV6_DEST_UNREACH && p->icmp_code < ARRAY_SIZE(codes))
+			return codes[p->icmp_code];
+		return p->icmp_type == ICMPV6_TIME_EXCEED ? "hop limit exceeded" : "an error";
+	}
+	static const char *const codes[] = {
+		"network unreachable",	    "host unreachable",
+		"protocol unreachable",	    "port unreachable",
+		"fragmentation needed",	    "source route failed",
+		"network unknown",	    "host unknown",
+		"source host isolated",	    "network prohibited",
+		"host prohibited",	    "network unreachable for TOS",
+		"host unreachable for TOS", "communication administratively prohibited"};
+
+	if (p->icmp_type == ICMP_DEST_UNREACH && p->icmp_code < ARRAY_SIZE(codes))
+		return codes[p->icmp_code];
+	return p->icmp_type == ICMP_TIME_EXCEEDED ? "TTL exceeded" : "an error";
 }

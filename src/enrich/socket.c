@@ -65,7 +65,7 @@ static void found_one(void *arg, const struct diag_sock *s)
 		sock_answer(v, s, v->match);
 	else if (v->local.proto == IPPROTO_UDP && v->match == SOCK_MATCH_EXACT &&
 		 sock_is_bound_only(s) && s->rec.tuple.sport == v->local.sport)
-		sock_answer(v, s, SOCK_MATCH_LISTEN);
+		sock_answer(v, s, SOCK_MATCH_EXACT);
 }
 
 /* Of the same ports as the asked tuple: is the peer the same too, and the local address another? */

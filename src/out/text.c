@@ -144,7 +144,7 @@ static void verdict_fixes(const struct out_options *o, const char *label, const 
 		add_label(o, i ? "" : label, out);
 		add_painted(o, GREEN, v->fix.v[i].command, out);
 		strbuf_addc(out, '\n');
-		if (!*v->fix.v[i].effect)
+		if (!*v->fix.v[i].effect || strcmp(v->fix.v[i].effect, "none") == 0)
 			continue;
 		add_spaces(COLUMN + HANG, out);
 		add_paragraph(o, v->fix.v[i].effect, COLUMN + HANG, COLUMN + HANG, out);

@@ -22,6 +22,23 @@ static void summary_causes(const struct out_options *o, const struct out_summary
 			    (unsigned long long)s->verdicts.v[i].events);
 }
 
+/* As a shell counts: 126 and 127 mean that it never ran, 128 and more a signal. */
+static void summary_command(const struct out_summary *s, bool none, struct strbuf *out)
+{
+	if (s->command_status == 126 || s->command_status == 127) {
+		strbuf_add(out, "The command could not be run.\n");
+		return;
+	}
+	if (s->command_status > 128)
+		strbuf_addf(out, "The command was ended by signal %d (%s)", s->command_status - 128,
+			    strsignal(s->command_status - 128));
+	else
+		strbuf_addf(out, "The command exited with %d", s->command_status);
+	strbuf_add(out, !none	  ? ".\n"
+			: s->lost ? "; none of its connections failed visibly.\n"
+				  : "; none of its connections failed.\n");
+}
+
 static void summary_outcome(const struct out_options *o, const struct out_summary *s,
 			    struct strbuf *out)
 {
@@ -30,10 +47,7 @@ static void summary_outcome(const struct out_options *o, const struct out_summar
 	if (!none)
 		summary_causes(o, s, out);
 	if (s->command)
-		strbuf_addf(out, "The command exited with %d%s", s->command_status,
-			    !none     ? ".\n"
-			    : s->lost ? "; none of its connections failed visibly.\n"
-				      : "; none of its connections failed.\n");
+		summary_command(s, none, out);
 	else if (none)
 		strbuf_add(out, s->lost ? "Nothing failed visibly.\n" : "Nothing failed.\n");
 	if (none && s->lost)

@@ -42,6 +42,9 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	    strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
 	    strcmp(e->reason_name, "IP_RPFILTER") != 0)
 		return WEIGHT_NONE;
+	/* An ICMP error about this connection: what follows tells if it was needed. */
+	if (e->pkt.icmp_type && tcp)
+		return WEIGHT_SOFT;
 	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
 		return drops_on_purpose(e, w) ? WEIGHT_HARD : WEIGHT_NONE;
 	if (strcmp(e->reason_name, "NO_SOCKET") == 0)

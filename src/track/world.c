@@ -135,6 +135,15 @@ static bool name_is(const char *name, const char *function)
 	return strncmp(name, function, len) == 0 && (name[len] == '\0' || name[len] == '.');
 }
 
+/*
+ * kernel/softirq.c: __do_softirq, since 6.9 handle_softirqs. What stands below was interrupted, or
+ * only lent its time: often the very sender, whose packet came back through a veth pair.
+ */
+static bool is_softirq_entry(const struct rec_symbol *s)
+{
+	return name_is(s->name, "handle_softirqs") || name_is(s->name, "__do_softirq");
+}
+
 bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function)
 {
 	for (unsigned i = 0; i < e->nr_kstack; i++) {
@@ -142,16 +151,19 @@ bool world_stack_has(const struct world *w, const struct rec_event *e, const cha
 
 		if (s && name_is(s->name, function))
 			return true;
+		if (s && is_softirq_entry(s))
+			return false;
 	}
 	return false;
 }
 
 bool world_in_softirq(const struct world *w, const struct rec_event *e)
 {
-	/*
-	 * kernel/softirq.c: __do_softirq, since 6.9 handle_softirqs; kernel/time/timer.c for
-	 * timers.
-	 */
-	return world_stack_has(w, e, "handle_softirqs") || world_stack_has(w, e, "__do_softirq") ||
-	       world_stack_has(w, e, "call_timer_fn") || world_stack_has(w, e, "run_ksoftirqd");
+	for (unsigned i = 0; i < e->nr_kstack; i++) {
+		const struct rec_symbol *s = world_symbol(w, e->kstack[i]);
+
+		if (s && is_softirq_entry(s))
+			return true;
+	}
+	return false;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The causes that a connecting or connected socket meets: each with what makes it that cause, and what comes near. */
+/* What a connecting or connected socket meets: each cause, and near misses of it. */
 #include "timeline_fixture.h"
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)

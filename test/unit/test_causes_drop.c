@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The causes of packets that this host drops or ignores: each with what makes it that cause, and what comes near. */
+/* Why this host drops or ignores packets: each cause with what makes it that, and near misses. */
 #include "timeline_fixture.h"
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)

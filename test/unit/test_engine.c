@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The engine itself: which cause wins, what loss does to certainty, what is asked, what is the same incident. */
+/* The engine: which cause wins, what loss does to certainty, what is asked, what is an incident. */
 #include "timeline_fixture.h"
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)

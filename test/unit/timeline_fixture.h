@@ -30,7 +30,7 @@ struct rec_tuple udp(const char *src, uint16_t sport, const char *dst, uint16_t 
 
 /* Zeroes *rec and fills in its header. */
 void rec_init(void *rec, enum rec_kind kind, uint32_t netns, uint64_t ns);
-/* An event about a packet of that flow, with nothing else known: no stack, no socket, no conntrack entry. */
+/* An event about a packet of that flow, with nothing else known: no stack, no socket. */
 struct rec_event event_make(enum rec_kind kind, const struct rec_tuple *t, uint64_t ns);
 /* The address under which a function stands in stacks, now known to w. */
 uint64_t symbol_add(struct world *w, const char *name);
@@ -38,8 +38,8 @@ uint64_t symbol_add(struct world *w, const char *name);
 void event_stack(struct world *w, struct rec_event *e, ...) __attribute__((sentinel));
 
 /*
- * A timeline in the making and its verdict. Each call appends a record, a millisecond after the last, and returns it to
- * be filled in further; it is freed with the story.
+ * A timeline in the making and its verdict. Each call appends a record, a millisecond after the
+ * last, and returns it to be filled in further; it is freed with the story.
  */
 struct story {
 	struct world *world;
@@ -82,8 +82,8 @@ struct rec_answer *story_answer(struct story *s, enum question_kind what);
 void story_netns(struct story *s, uint32_t netns, const char *name);
 
 /*
- * Judges: "conntrack-invalid, certain", or "no verdict". Until the next call. Every record has to be valid, and a
- * verdict to come with an explanation and evidence.
+ * Judges: "conntrack-invalid, certain", or "no verdict". Until the next call. Every record has to
+ * be valid, and a verdict to come with an explanation and evidence.
  */
 const char *story_judge(struct story *s);
 /* After that: is a text part of what the verdict says, part of a fix's command, of who is hit? */

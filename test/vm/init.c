@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -177,6 +178,9 @@ static void mount_root(struct job *job)
 	mount_if_there("securityfs", "/sys/kernel/security");
 	symlink("/proc/self/fd", "/dev/fd");
 	mkdir("/run/lock", 01777);
+	/* Opening it loads its module; elsewhere udev makes it (Documentation/admin-guide/devices.txt). */
+	mkdir("/dev/net", 0755);
+	mknod("/dev/net/tun", S_IFCHR | 0666, makedev(10, 200));
 }
 
 static void loopback_up(void)

@@ -67,11 +67,19 @@ static bool judge_orphan(struct judge *j)
 	if (!waiting && e->sock.state == TCP_SYN_SENT)
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v,
-			"A packet with %u bytes arrived for a connection that the process here had "
-			"closed already: "
-			"nobody can read it any more, so the kernel answered with a reset.",
-			e->pkt.payload);
+	if (e->pkt.payload)
+		verdict_explain(j->v,
+				"A packet with %u bytes arrived for a connection that the process "
+				"here had "
+				"closed already: nobody can read it any more, so the kernel "
+				"answered with a "
+				"reset.",
+				e->pkt.payload);
+	else
+		verdict_explain(j->v, "A packet arrived for a connection that the process here had "
+				      "closed already, and "
+				      "the kernel did not wait for its end: it answered with a "
+				      "reset.");
 	verdict_evidence(j->v, "%s met a socket in %s that has no process any more: %s",
 			 say_packet(&e->pkt), tcp_state_name(e->sock.state), say_stack(j, e));
 	if (e->has_reason && *e->reason_name)
@@ -82,12 +90,47 @@ static bool judge_orphan(struct judge *j)
 	return true;
 }
 
+/*
+ * A packet of an established connection meets only the listening socket (net/ipv4/tcp_input.c
+ * tcp_rcv_state_process, LISTEN: an ACK is answered with a reset): that connection is not known here.
+ */
+static bool judge_forgotten(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+
+	if (e->active || e->sock.state != TCP_LISTEN || !(e->pkt.tcp_flags & TCPHDR_ACK) ||
+	    e->pkt.tcp_flags & TCPHDR_SYN || e->sock.backlog > e->sock.max_backlog ||
+	    fact_stack(j, "tcp_check_req"))
+		return false;
+	if (e->has_reason && strcmp(e->reason_name, "TCP_FLAGS") != 0)
+		return false;
+	j->v->certainty = CERTAINTY_LIKELY;
+	verdict_explain(j->v, "A packet arrived for a connection that is not known here, though "
+			      "its service listens: the "
+			      "service or the whole host was restarted meanwhile, or took over the "
+			      "address, and the "
+			      "client did not notice.");
+	verdict_evidence(j->v, "%s met the listening socket only: %s", say_packet(&e->pkt),
+			 say_stack(j, e));
+	tell_close(j);
+	hit_all(j);
+	verdict_fix(j->v, "none",
+		    "let the client open a new connection when it gets a reset; before a restart, "
+		    "close connections "
+		    "(drain) instead of forgetting them");
+	return true;
+}
+
 static bool judge(struct judge *j)
 {
-	if (j->ev->hdr.kind == REC_RST_SENT && (judge_listener(j) || judge_orphan(j)))
+	if (j->ev->hdr.kind == REC_RST_SENT &&
+	    (judge_listener(j) || judge_orphan(j) || judge_forgotten(j)))
 		return true;
 	if (!reset_without_socket(j) || packet_is_syn(&j->ev->pkt))
 		return false;
+	if (j->ev->pkt.ctinfo == CTINFO_UNTRACKED)
+		verdict_evidence(j->v, "the packet was exempted from connection tracking "
+				       "(NOTRACK)");
 	verdict_explain(j->v,
 			"A packet (%u bytes) arrived for a connection whose socket here is closed, "
 			"so the kernel "

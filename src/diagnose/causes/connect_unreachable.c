@@ -16,36 +16,6 @@ static bool concerns(const struct rec_event *e)
 	return e->hdr.kind != REC_DROP || strncmp(e->reason_name, "NEIGH_", 6) == 0;
 }
 
-/* What an ICMP error says (RFC 792, RFC 1812 section 5.2.7, RFC 4443). */
-static const char *icmp_words(const struct rec_event *e)
-{
-	if (e->pkt.tuple.family == 6) {
-		static const char *const codes[] = {"no route to destination",
-						    "administratively prohibited",
-						    "beyond scope of source address",
-						    "address unreachable",
-						    "port unreachable",
-						    "source address failed policy (prohibited)",
-						    "route rejected"};
-
-		if (e->pkt.icmp_type == ICMPV6_DEST_UNREACH && e->pkt.icmp_code < ARRAY_SIZE(codes))
-			return codes[e->pkt.icmp_code];
-		return e->pkt.icmp_type == ICMPV6_TIME_EXCEED ? "hop limit exceeded" : "an error";
-	}
-	static const char *const codes[] = {
-		"network unreachable",	    "host unreachable",
-		"protocol unreachable",	    "port unreachable",
-		"fragmentation needed",	    "source route failed",
-		"network unknown",	    "host unknown",
-		"source host isolated",	    "network prohibited",
-		"host prohibited",	    "network unreachable for TOS",
-		"host unreachable for TOS", "communication administratively prohibited"};
-
-	if (e->pkt.icmp_type == ICMP_DEST_UNREACH && e->pkt.icmp_code < ARRAY_SIZE(codes))
-		return codes[e->pkt.icmp_code];
-	return e->pkt.icmp_type == ICMP_TIME_EXCEEDED ? "TTL exceeded" : "an error";
-}
-
 /* The ICMP error that ended it: received from a router or, on that router, sent. */
 static const struct rec_event *icmp_error(const struct judge *j)
 {
@@ -148,6 +118,8 @@ static void tell_neighbour(struct judge *j, const struct rec_event *drop)
 	verdict_evidence(j->v, "%s waited for the neighbour's hardware address in vain: %s",
 			 say_packet(&drop->pkt), say_stack(j, drop));
 	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n) {
+		if (n->hdr.netns != drop->hdr.netns)
+			continue;
 		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr),
 				 n->ifname, n->state ? neigh_state_name(n->state) : "gone");
 	}
@@ -166,7 +138,7 @@ static void tell_icmp(struct judge *j, const struct rec_event *icmp)
 			"%s %s answered with the ICMP error \"%s\" instead of letting the "
 			"connection through.",
 			ours ? "This host," : "The router or host", say_addr(icmp->pkt.icmp_src),
-			icmp_words(icmp));
+			say_icmp(&icmp->pkt));
 	verdict_evidence(j->v, "ICMP type %u code %u from %s about %s, %s %s", icmp->pkt.icmp_type,
 			 icmp->pkt.icmp_code, say_addr(icmp->pkt.icmp_src),
 			 say_tuple(&icmp->pkt.tuple), ours ? "sent through" : "received on",
@@ -177,6 +149,47 @@ static void tell_icmp(struct judge *j, const struct rec_event *icmp)
 		    say_addr(icmp->pkt.icmp_src), say_addr(icmp->pkt.tuple.dst));
 }
 
+static bool type_is(const struct rec_route *r, const char *type)
+{
+	return r && strcmp(route_type_name(r->type), type) == 0;
+}
+
+/*
+ * The socket is bound to an address or a device, and with that there is no way, though without it
+ * there is (or the lookup, which knows the address but not the device, finds one).
+ */
+static bool bound_is_why(const struct judge *j)
+{
+	const struct rec_route *r = route_of(j);
+
+	if (type_is(r, "blackhole") || type_is(r, "prohibit") || type_is(r, "unreachable"))
+		return false;
+	return (r && !r->err) || (j->ev->err == EINVAL && !addr_is_any(j->ev->pkt.tuple.src));
+}
+
+static void tell_bound(struct judge *j)
+{
+	const struct rec_tuple *t = &j->ev->pkt.tuple;
+	bool address = !addr_is_any(t->src);
+
+	j->v->certainty = CERTAINTY_LIKELY;
+	verdict_explain(j->v,
+			"connect() to %s failed at once with %s, though the destination as such "
+			"has a route: the "
+			"socket is bound to %s%s, and with that it can't get there.",
+			say_dst(t), errno_name(j->ev->err),
+			address ? "the address " : "a device (or an IP rule says no)",
+			address ? say_addr(t->src) : "");
+	verdict_evidence(j->v, "no packet was sent: connect() returned %s to %s",
+			 errno_name(j->ev->err), say_task(j->ev));
+	verdict_fix(j->v, "none",
+		    "let the program bind to no address or device, or to one that leads to %s: "
+		    "%sip route get %s; "
+		    "%sip rule",
+		    say_addr(t->dst), say_netns_prefix(j, j->ev->hdr.netns), say_addr(t->dst),
+		    say_netns_prefix(j, j->ev->hdr.netns));
+}
+
 static void tell_route(struct judge *j)
 {
 	const struct rec_tuple *t = &j->ev->pkt.tuple;
@@ -185,17 +198,18 @@ static void tell_route(struct judge *j)
 	const struct rec_route *r = route_of(j);
 	int err = j->ev->err;
 
-	if (err == EACCES)
+	if (type_is(r, "prohibit") || err == EACCES)
 		verdict_explain(j->v,
-				"The route to %s is a prohibit route: somebody forbade this "
-				"destination here.",
+				"The route to %s is a prohibit route (or an IP rule prohibits it): "
+				"somebody forbade this destination here.",
 				say_addr(t->dst));
-	else if (err == EINVAL)
+	else if (type_is(r, "blackhole") || err == EINVAL)
 		verdict_explain(j->v,
-				"The route to %s is a blackhole route: somebody made this "
-				"destination vanish here.",
+				"The route to %s is a blackhole route (or an IP rule says so): "
+				"somebody "
+				"made this destination vanish here.",
 				say_addr(t->dst));
-	else if (r && !strcmp(route_type_name(r->type), "unreachable"))
+	else if (type_is(r, "unreachable"))
 		verdict_explain(j->v, "The route to %s is an unreachable route.", say_addr(t->dst));
 	else
 		verdict_explain(j->v, "%s has no route to %s: no packet was sent.",
@@ -205,30 +219,34 @@ static void tell_route(struct judge *j)
 	if (r && r->err)
 		verdict_evidence(j->v, "the route lookup for %s answers %s", say_addr(t->dst),
 				 errno_name(r->err));
-	else if (r)
-		verdict_evidence(j->v, "the route lookup for %s answers: %s", say_addr(t->dst),
-				 route_type_name(r->type));
 	verdict_fix(j->v, "none",
 		    "%sip %sroute get %s; add the missing route or interface address, or remove "
-		    "the %s route",
+		    "the %s "
+		    "route or rule",
 		    prefix, family, say_addr(t->dst),
 		    err == EACCES   ? "prohibit"
 		    : err == EINVAL ? "blackhole"
 				    : "unreachable");
 }
 
-/*
- * EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route.
- */
+/* EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route. */
 static bool route_says_so(const struct judge *j)
 {
 	const struct rec_route *r = route_of(j);
-	const char *type = r ? route_type_name(r->type) : "";
 
 	if (j->ev->err == ENETUNREACH || j->ev->err == EHOSTUNREACH)
 		return true;
-	return r && (r->err == j->ev->err || strcmp(type, "blackhole") == 0 ||
-		     strcmp(type, "prohibit") == 0);
+	return r && (r->err == j->ev->err || type_is(r, "blackhole") || type_is(r, "prohibit"));
+}
+
+/* A TTL that ran out here is told to the sender: net/ipv4/ip_forward.c, net/ipv6/ip6_output.c. */
+static bool ttl_ran_out(const struct judge *j)
+{
+	const struct rec_event *icmp = icmp_error(j);
+
+	return strcmp(j->ev->reason_name, "IP_INHDR") == 0 && icmp &&
+	       icmp->pkt.icmp_type ==
+		       (icmp->pkt.tuple.family == 6 ? ICMPV6_TIME_EXCEED : ICMP_TIME_EXCEEDED);
 }
 
 static bool judge(struct judge *j)
@@ -244,7 +262,8 @@ static bool judge(struct judge *j)
 			return false;
 		break;
 	case REC_DROP:
-		if (e != drop && !fact_stack(j, "ip_error") && !fact_stack(j, "ip6_pkt_drop") &&
+		if (e != drop && !ttl_ran_out(j) && !fact_stack(j, "ip_error") &&
+		    !fact_stack(j, "ip6_pkt_drop") &&
 		    strcmp(e->reason_name, "IP_INNOROUTES") != 0 &&
 		    strcmp(e->reason_name, "IP_OUTNOROUTES") != 0)
 			return false;
@@ -257,6 +276,8 @@ static bool judge(struct judge *j)
 		tell_neighbour(j, drop);
 	} else if (icmp) {
 		tell_icmp(j, icmp);
+	} else if (e->hdr.kind == REC_CONNECT && bound_is_why(j)) {
+		tell_bound(j);
 	} else if (e->hdr.kind == REC_CONNECT && route_says_so(j)) {
 		tell_route(j);
 	} else if (e->hdr.kind == REC_DROP) {

@@ -68,13 +68,13 @@ static void explain(struct judge *j, const struct rec_ct *ct, const struct rec_s
 				say_src(&ct->reply));
 }
 
-static void fixes(struct judge *j)
+static void fixes(struct judge *j, bool window)
 {
 	const char *prefix = say_netns_prefix(j, j->ev->hdr.netns);
 	int64_t liberal = 0;
 
 	fact_sysctl(j, sysctls[0], &liberal);
-	if (!liberal && !flags_impossible(j->ev->pkt.tcp_flags))
+	if (!liberal && window)
 		verdict_fix(j->v,
 			    "packets outside the window keep their NAT; conntrack stops judging "
 			    "TCP windows in this namespace",
@@ -92,7 +92,7 @@ static bool judge(struct judge *j)
 	const struct rec_packet *p = &j->ev->pkt;
 	const struct rec_sock_info *victim;
 	const struct rec_ct *ct;
-	bool undone, active;
+	bool undone, active, odd;
 
 	if (!reset_without_socket(j) || !concerns(j->ev))
 		return false;
@@ -108,7 +108,9 @@ static bool judge(struct judge *j)
 	 * mean: not active here.
 	 */
 	active = fact_conntrack_active(j);
-	j->v->certainty = active ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
+	/* A SYN-ACK has no window to be outside of: perhaps zones keep the two directions apart. */
+	odd = (p->tcp_flags & TCPHDR_SYN && !flags_impossible(p->tcp_flags)) || ct->zone;
+	j->v->certainty = active && !odd ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	explain(j, ct, victim, undone);
 	verdict_evidence(j->v, "%s: no socket", say_stack(j, j->ev));
 	if (active)
@@ -129,7 +131,11 @@ static bool judge(struct judge *j)
 				 say_owner(j, victim), say_netns(j, victim->hdr.netns),
 				 tcp_state_name(victim->state));
 	hit_all(j);
-	fixes(j);
+	if (odd)
+		verdict_evidence(j->v, "it is no matter of the TCP window: does a rule put the two "
+				       "directions "
+				       "into different conntrack zones (CT --zone)?");
+	fixes(j, !odd && !flags_impossible(p->tcp_flags));
 	return true;
 }
 

@@ -49,14 +49,44 @@ static bool entry_is_missing(const struct judge *j, bool *ret_picked_up)
 	return !ct->found || !ct_is_nat(ct);
 }
 
+/* A rule exempts the packet from tracking, so its NAT, of which there is an entry, can't be undone. */
+static bool judge_notrack(struct judge *j)
+{
+	const struct rec_tuple *t = &j->ev->pkt.tuple;
+	const struct rec_ct *ct = fact_ct(j, t, j->ev->hdr.netns);
+
+	if (j->ev->pkt.ctinfo != CTINFO_UNTRACKED || !ct || !ct->found || !ct_is_nat(ct))
+		return false;
+	j->v->certainty = CERTAINTY_CERTAIN;
+	verdict_explain(j->v,
+			"This packet belongs to a translated connection, but a NOTRACK rule "
+			"exempts it from "
+			"connection tracking, so its NAT was not applied. With the address %s it "
+			"found no "
+			"socket on this host, which answered with a reset.",
+			say_dst(t));
+	verdict_evidence(j->v, "%s: no socket, and the packet is marked as untracked",
+			 say_stack(j, j->ev));
+	verdict_evidence(j->v, "conntrack holds %s, its reply direction is %s",
+			 say_tuple(&ct->orig), say_tuple(&ct->reply));
+	hit_all(j);
+	verdict_fix(j->v, "the connections that it matched are tracked again",
+		    "narrow or remove the rule: %snft list ruleset | grep notrack; %siptables -t "
+		    "raw -S",
+		    say_netns_prefix(j, j->ev->hdr.netns), say_netns_prefix(j, j->ev->hdr.netns));
+	return true;
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_sock_info *s;
 	int64_t loose = -1, timeout = 0;
 	bool picked_up;
 
-	if (!reset_without_socket(j) || !concerns(j->ev) || j->ev->pkt.ctinfo == CTINFO_UNTRACKED)
+	if (!reset_without_socket(j) || !concerns(j->ev))
 		return false;
+	if (j->ev->pkt.ctinfo == CTINFO_UNTRACKED)
+		return judge_notrack(j);
 	s = socket_behind(j);
 	if (!s || s->hdr.netns == j->ev->hdr.netns || !entry_is_missing(j, &picked_up))
 		return false;

@@ -8,6 +8,12 @@ static const struct {
 	const char *hook;
 	const char *chain; /* where a user finds the rules of it */
 } hook_points[] = {
+	/* net/bridge/br_netfilter_hooks.c: IP hooks for bridged packets, below the bridge's own. */
+	{"br_nf_pre_routing", "PRE_ROUTING (of a bridged packet)", "prerouting"},
+	{"br_nf_pre_routing_ipv6", "PRE_ROUTING (of a bridged packet)", "prerouting"},
+	{"br_nf_forward", "FORWARD (of a bridged packet)", "forward"},
+	{"br_nf_forward_ip", "FORWARD (of a bridged packet)", "forward"},
+	{"br_nf_post_routing", "POST_ROUTING (of a bridged packet)", "postrouting"},
 	{"ip_rcv", "PRE_ROUTING", "prerouting"},
 	{"ip_list_rcv", "PRE_ROUTING", "prerouting"},
 	{"ip_sublist_rcv", "PRE_ROUTING", "prerouting"},
@@ -90,15 +96,38 @@ static bool is_netfilter_drop(const struct judge *j, const struct rec_event *e)
 	return fact_stack_of(j, e, "nf_hook_slow") || fact_stack_of(j, e, "nft_do_chain");
 }
 
-/* A REJECT's answer: net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c. */
+/*
+ * A REJECT's answer: net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c. Which
+ * of the functions shows depends on what the compiler made tail calls.
+ */
+static bool made_by_reject(const struct judge *j, const struct rec_event *e)
+{
+	static const char *const functions[] = {
+		"nf_send_reset",
+		"nf_send_reset6",
+		"nf_send_unreach",
+		"nf_send_unreach6",
+		"nft_reject_inet_eval",
+		"nft_reject_ipv4_eval",
+		"nft_reject_ipv6_eval",
+		"nft_reject_netdev_eval",
+		"nft_reject_bridge_eval",
+		"reject_tg",
+		"reject_tg6",
+	};
+
+	if (e->hdr.kind != REC_RST_OUT && e->hdr.kind != REC_ICMP_SENT)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
+		if (fact_stack_of(j, e, functions[i]))
+			return true;
+	return false;
+}
+
 static const struct rec_event *reject_answer(const struct judge *j)
 {
 	timeline_each_event(j->tl, e) {
-		if (e->hdr.kind == REC_RST_OUT &&
-		    (fact_stack_of(j, e, "nf_send_reset") || fact_stack_of(j, e, "nf_send_reset6")))
-			return e;
-		if (e->hdr.kind == REC_ICMP_SENT && (fact_stack_of(j, e, "nf_send_unreach") ||
-						     fact_stack_of(j, e, "nf_send_unreach6")))
+		if (made_by_reject(j, e))
 			return e;
 	}
 	return NULL;
@@ -133,7 +162,11 @@ static void fixes(struct judge *j, const struct where *w, const struct rec_tuple
 	const char *tables = t->family == 6 ? "ip6tables" : "iptables";
 
 	if (w->nftables)
-		verdict_fix(j->v, "lists only; then change the rule that matches the packet above",
+		verdict_fix(j->v,
+			    "lists only; then change the rule that matches the packet above, or "
+			    "put an "
+			    "accept before it in the same chain: an accept in another table "
+			    "doesn't help",
 			    "%snft -a list ruleset   (look for %s chains)", prefix,
 			    w->chain ? w->chain : "the hook's");
 	else
@@ -143,11 +176,6 @@ static void fixes(struct judge *j, const struct where *w, const struct rec_tuple
 			    "(bpftool link) or a kernel module's hook",
 			    "%s%s-legacy-save -c; %snft -a list ruleset; bpftool link", prefix,
 			    tables, prefix);
-	if (t->proto == IPPROTO_TCP && w->chain && strcmp(w->chain, "input") == 0)
-		verdict_fix(j->v,
-			    "opens the port to everybody: add -s with the client's network to "
-			    "narrow it",
-			    "%s%s -I INPUT -p tcp --dport %u -j ACCEPT", prefix, tables, t->dport);
 }
 
 static bool judge(struct judge *j)
@@ -168,11 +196,19 @@ static bool judge(struct judge *j)
 			"Netfilter, the kernel's firewall, %s the packet %s at the %s hook (IPv%u) "
 			"of %s.",
 			answer ? "rejected" : "dropped", say_tuple(&forward),
-			w.hook ? w.hook : "(unknown)", t->family, say_netns(j, ev->hdr.netns));
+			w.hook ? w.hook : "(unknown)", t->family, w.chain ? w.chain : "its",
+			say_netns(j, ev->hdr.netns));
 	if (answer)
 		verdict_explain(j->v, "A REJECT rule answered it with %s.",
-				answer->hdr.kind == REC_RST_OUT ? "a reset" : "an ICMP error");
-	else if (packet_is_syn(&ev->pkt))
+				answer->hdr.kind == REC_RST_OUT ? "a reset"
+								: say_icmp(&answer->pkt));
+	else if (ev->pkt.icmp_type && t->proto == IPPROTO_TCP)
+		verdict_explain(j->v,
+				"It was an ICMP error about this connection (%s), which its sender "
+				"needs to hear.",
+				say_icmp(&ev->pkt));
+	else if (packet_is_syn(&ev->pkt) && !fact_event(j, REC_ICMP_RECV) &&
+		 !fact_event(j, REC_RST_RECV))
 		verdict_explain(j->v, "It was a SYN: the connection can't even begin, and the "
 				      "client hears nothing.");
 	verdict_evidence(j->v, "%s: %s", say_packet(&ev->pkt), say_stack(j, ev));

@@ -77,12 +77,26 @@ static void near_miss(struct judge *j, const struct rec_sock_info *s)
 	}
 }
 
+/* Is it an answer to "who listens there"? A UDP sender's own socket is bound, too, and none. */
+static bool is_listener(const struct judge *j, const struct rec_sock_info *s)
+{
+	const struct rec_tuple *t = &j->ev->pkt.tuple;
+
+	if (s->match < SOCK_MATCH_LISTEN || s->match > SOCK_MATCH_LISTEN_NETNS)
+		return false;
+	if (s->match == SOCK_MATCH_LISTEN_NEAR)
+		return s->hdr.netns == j->ev->hdr.netns;
+	if (s->tuple.sport != t->dport)
+		return false;
+	return (s->hdr.netns == j->ev->hdr.netns) == (s->match != SOCK_MATCH_LISTEN_NETNS);
+}
+
 static const struct rec_sock_info *nearest(const struct judge *j)
 {
 	const struct rec_sock_info *best = NULL;
 
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
-		if (s->match < SOCK_MATCH_LISTEN || s->match > SOCK_MATCH_LISTEN_NETNS)
+		if (!is_listener(j, s))
 			continue;
 		/* A port next door matters less than the same port in another namespace. */
 		if (!best || s->match < best->match ||
@@ -102,27 +116,36 @@ static void evidence(struct judge *j, const struct rec_sock_info *told)
 		verdict_evidence(j->v, "no socket listens for %s in %s", say_dst(&j->ev->pkt.tuple),
 				 say_netns(j, j->ev->hdr.netns));
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
-		if (s->match >= SOCK_MATCH_LISTEN && s->match <= SOCK_MATCH_LISTEN_NETNS &&
-		    more++ < 4)
+		if (is_listener(j, s) && more++ < 4)
 			verdict_evidence(j->v, "%s, %s", listens_at(j, s),
 					 say_netns(j, s->hdr.netns));
 	}
+}
+
+/* The answer to it, seen made or at least leaving. */
+static bool was_reset(const struct judge *j)
+{
+	return fact_event(j, REC_RST_SENT) || fact_event(j, REC_RST_OUT);
 }
 
 static bool judge(struct judge *j)
 {
 	const struct rec_tuple *t = &j->ev->pkt.tuple;
 	const struct rec_sock_info *near;
+	bool silent;
 
 	if (!packet_wants_listener(j))
 		return false;
 	near = nearest(j);
-	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v,
-			"Nobody listens on %s port %u of %s in %s, so the kernel refused the %s.",
+	/* A SYN that only comes back to its sender finds no socket either, and gets no answer. */
+	silent = t->proto == IPPROTO_TCP && !was_reset(j);
+	j->v->certainty = silent ? CERTAINTY_LIKELY : CERTAINTY_CERTAIN;
+	verdict_explain(j->v, "Nobody listens on %s port %u of %s in %s, so the kernel %s.",
 			proto_name(t->proto), t->dport, say_addr(t->dst),
 			say_netns(j, j->ev->hdr.netns),
-			t->proto == IPPROTO_TCP ? "connection with a reset" : "packet");
+			silent			  ? "dropped the SYN, and no reset was seen"
+			: t->proto == IPPROTO_TCP ? "refused the connection with a reset"
+						  : "refused the packet");
 	evidence(j, near);
 	if (near)
 		near_miss(j, near);

@@ -70,6 +70,11 @@ static bool judge_passing(struct judge *j)
 	return true;
 }
 
+static bool concerns(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_SOCK_ERR && e->err == ETIMEDOUT;
+}
+
 static bool judge(struct judge *j)
 {
 	return judge_silence(j) || judge_passing(j);
@@ -79,5 +84,7 @@ const struct cause cause_no_local_cause = {
 	.id = "no-local-cause",
 	.rank = RANK_CONSEQUENCE,
 	.kinds = KIND(SOCK_ERR) | KIND(RST_OUT),
+	.needs = Q_ROUTE,
+	.concerns = concerns,
 	.judge = judge,
 };

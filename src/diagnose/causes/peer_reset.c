@@ -17,7 +17,8 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *out = sender(j);
 
-	if (e->sock.state == TCP_SYN_SENT)
+	/* Sent by a socket of this host: then that is where the cause is. */
+	if (e->sock.state == TCP_SYN_SENT || fact_event(j, REC_RST_SENT))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,

@@ -38,10 +38,25 @@ static void tell_drop(struct judge *j)
 			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE");
 }
 
+/* What an active reset's stack says that the kernel's reason does not. */
+static const char *words_of_stack(const struct judge *j)
+{
+	if (fact_stack(j, "tcp_abort"))
+		return "somebody had the socket destroyed (ss -K, or a BPF program)";
+	if (fact_stack(j, "__inet_stream_connect") && fact_stack(j, "tcp_disconnect"))
+		return "the process dissolved the connection with connect(AF_UNSPEC)";
+	if (fact_stack(j, "tcp_keepalive_timer"))
+		return "the peer did not answer keepalive probes";
+	return "";
+}
+
 static void tell_reset(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
-	const char *words = reset_reason_words(e->reason_name);
+	const char *words = words_of_stack(j);
+
+	if (!*words)
+		words = reset_reason_words(e->reason_name);
 
 	if (*words)
 		verdict_explain(j->v, "The kernel sent a reset: %s.", words);

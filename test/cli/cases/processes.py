@@ -1,0 +1,2 @@
+from harness import registry
+CASES, case = registry()
