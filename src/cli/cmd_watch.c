@@ -6,6 +6,7 @@
 #include "cli/caps.h"
 #include "cli/cli.h"
 #include "cli/command.h"
+#include "cli/existing.h"
 #include "cli/session.h"
 #include "record/reason.h"
 #include "record/record.h"
@@ -85,51 +86,6 @@ static int config_fill(const struct watch_options *o, struct config *c)
 	c->task_filter = o->pid || o->comm || o->command;
 	c->filtered = c->flow_filter || c->task_filter || c->netns || c->proto || c->ifname[0];
 	return 0;
-}
-
-/* ---- flows that exist already when the watch begins ------------------------------------------ */
-
-static bool host_wanted(const struct watch_options *o, const uint8_t addr[16])
-{
-	const struct prefix_list *const lists[] = {&o->host, &o->src, &o->dst};
-
-	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
-		for (size_t i = 0; i < lists[l]->n; i++) {
-			const struct prefix *p = &lists[l]->v[i];
-			unsigned bytes = p->len / 8, bits = p->len % 8;
-
-			if (memcmp(p->addr, addr, bytes) == 0 &&
-			    (!bits || (p->addr[bytes] ^ addr[bytes]) >> (8 - bits) == 0))
-				return true;
-		}
-	return false;
-}
-
-static void admit_nat(void *arg, const struct rec_ct *ct)
-{
-	struct session *s = arg;
-
-	if (!host_wanted(s->o, ct->orig.src) && !host_wanted(s->o, ct->orig.dst) &&
-	    !host_wanted(s->o, ct->reply.src) && !host_wanted(s->o, ct->reply.dst))
-		return;
-	live_admit(s->live, &ct->orig);
-	live_admit(s->live, &ct->reply);
-}
-
-static void admit_socket(void *arg, const struct rec_sock_info *sock)
-{
-	struct session *s = arg;
-
-	if (tuple_is_whole(&sock->tuple))
-		live_admit(s->live, &sock->tuple);
-}
-
-static void admit_existing(struct session *s)
-{
-	if (s->o->pid)
-		enrich_pid_sockets((uint32_t)s->o->pid, admit_socket, s);
-	if (s->o->host.n || s->o->src.n || s->o->dst.n)
-		enrich_ct_dump(0, admit_nat, s);
 }
 
 /* ---- start ----------------------------------------------------------------------------------- */
@@ -291,6 +247,7 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	/* Without lookups there are still verdicts, less certain ones. */
 	if (enrich_open(&s->enrich) < 0)
 		fprintf(stderr, "tcpwhy: no lookups: %s\n", strerror(errno));
+	existing_admit(s);
 	say_armed(s);
 	command_go(command);
 	session_load_symbols(s);
@@ -298,7 +255,6 @@ static int watch(struct session *s, struct command_run *command, int signals)
 		fprintf(stderr, "tcpwhy: kernel addresses are hidden (kernel.kptr_restrict): no "
 				"function names, and "
 				"causes that rest on the stack are not recognised\n");
-	admit_existing(s);
 	loop(s, command, signals);
 	finish(s);
 	session_print_summary(s, command->pid != 0, command->status);

@@ -429,6 +429,16 @@ int live_watch_pid(struct live *l, uint32_t pid)
 											 : 0;
 }
 
+/* The same key as port_key() of bpf/common.bpf.h makes. */
+int live_watch_port(struct live *l, uint32_t netns, uint16_t port)
+{
+	uint64_t key = (uint64_t)netns << 16 | port;
+	uint8_t one = 1;
+
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.ports), &key, &one, BPF_ANY) ? -errno
+											  : 0;
+}
+
 /* The same key as flow_key_set() of bpf/common.bpf.h makes, for any namespace. */
 int live_admit(struct live *l, const struct rec_tuple *t)
 {

@@ -55,6 +55,8 @@ int live_counts(struct live *l,
 		void *arg);
 
 int live_watch_pid(struct live *l, uint32_t pid);
+/* What comes for this port of a namespace is a watched task's: a socket that listens already. */
+int live_watch_port(struct live *l, uint32_t netns, uint16_t port);
 /* Lets the flow of t (and of its reverse) pass the host, port and task filters. */
 int live_admit(struct live *l, const struct rec_tuple *t);
 

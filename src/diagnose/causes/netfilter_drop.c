@@ -193,8 +193,8 @@ static bool judge(struct judge *j)
 	where_from_stack(j, ev, &w);
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
-			"Netfilter, the kernel's firewall, %s the packet %s at the %s hook (IPv%u) "
-			"of %s.",
+			"Netfilter, the kernel's firewall, %s the packet %s at the %s hook (IPv%u, "
+			"%s chains) of %s.",
 			answer ? "rejected" : "dropped", say_tuple(&forward),
 			w.hook ? w.hook : "(unknown)", t->family, w.chain ? w.chain : "its",
 			say_netns(j, ev->hdr.netns));
