@@ -65,6 +65,19 @@ void diagnose_needs(const struct rec_event *e, question_vec *ask)
 
 /* ---- judging --------------------------------------------------------------------------------- */
 
+static void verdict_stack(const struct judge *j, struct verdict *v)
+{
+	_cleanup_strbuf_ struct strbuf frame = {0};
+
+	for (unsigned i = 0; i < j->ev->nr_kstack; i++) {
+		if (frame_is_ours(world_symbol(j->world, j->ev->kstack[i])))
+			continue;
+		strbuf_reset(&frame);
+		fact_symbol_text(j, j->ev->kstack[i], &frame);
+		verdict_frame(v, "%s", frame.s ? frame.s : "");
+	}
+}
+
 static void verdict_head(const struct judge *j, const struct cause *c, struct verdict *v)
 {
 	const struct rec_netns *n = world_netns(j->world, j->ev->hdr.netns);
@@ -75,6 +88,7 @@ static void verdict_head(const struct judge *j, const struct cause *c, struct ve
 	v->event = record_kind_words(j->ev->hdr.kind);
 	v->flow = j->ev->pkt.tuple;
 	v->netns = j->ev->hdr.netns;
+	verdict_stack(j, v);
 	str_copy(v->ifname, sizeof(v->ifname), j->ev->ifname);
 	if (n && n->name[0])
 		str_copy(v->netns_name, sizeof(v->netns_name), n->name);

@@ -71,6 +71,8 @@ bool fact_stack_of(const struct judge *j, const struct rec_event *e, const char 
 /* Its first frames in words: "tcp_v4_send_reset <- tcp_v4_rcv+0x596 <- …", at most n. */
 void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n,
 		     struct strbuf *out);
+/* A frame of the probe itself, which stands above the kernel's own. NULL: no. */
+bool frame_is_ours(const struct rec_symbol *s);
 /* "tcp_v4_rcv+0x596" for an address, "0x…" if it has no symbol. */
 void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out);
 

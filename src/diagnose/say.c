@@ -134,8 +134,7 @@ void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out)
 		strbuf_addf(out, " [%s]", s->module);
 }
 
-/* Frames of the probe itself, which stand above the kernel's own. */
-static bool frame_is_ours(const struct rec_symbol *s)
+bool frame_is_ours(const struct rec_symbol *s)
 {
 	static const char *const prefixes[] = {"bpf_", "__bpf_", "__traceiter_", "trace_event_",
 					       "perf_trace_"};

@@ -10,12 +10,15 @@ void verdict_free(struct verdict *v)
 		free(v->evidence.v[i]);
 	for (size_t i = 0; i < v->hit.n; i++)
 		free(v->hit.v[i]);
+	for (size_t i = 0; i < v->stack.n; i++)
+		free(v->stack.v[i]);
 	for (size_t i = 0; i < v->fix.n; i++) {
 		free(v->fix.v[i].command);
 		free(v->fix.v[i].effect);
 	}
 	vec_free(&v->evidence);
 	vec_free(&v->hit);
+	vec_free(&v->stack);
 	vec_free(&v->fix);
 	*v = (struct verdict){0};
 }
@@ -77,6 +80,15 @@ void verdict_evidence(struct verdict *v, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	line_add(&v->evidence.v, &v->evidence.n, &v->evidence.cap, format(fmt, ap));
+	va_end(ap);
+}
+
+void verdict_frame(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_add(&v->stack.v, &v->stack.n, &v->stack.cap, format(fmt, ap));
 	va_end(ap);
 }
 

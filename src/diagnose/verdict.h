@@ -32,6 +32,7 @@ struct verdict {
 	uint32_t events;      /* kernel events of this failure, folded into this verdict */
 	char *explanation;    /* sentences for a tired person */
 	VEC(char *) evidence; /* a sentence each */
+	VEC(char *) stack;	/* the kernel frames of that event, innermost first */
 	VEC(char *) hit;      /* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
 };
@@ -44,6 +45,7 @@ const char *certainty_name(enum certainty c); /* "certain" */
 void verdict_explain(struct verdict *v, const char *fmt, ...)
 	_printf_(2, 3); /* joined with a space */
 void verdict_evidence(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
+void verdict_frame(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_hit(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 /* effect is copied; command is formatted. */
 void verdict_fix(struct verdict *v, const char *effect, const char *fmt, ...) _printf_(3, 4);

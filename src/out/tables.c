@@ -54,6 +54,7 @@ const struct field verdict_fields[] = {
 	FIELD(CSTR, struct verdict, explanation, "explanation", NULL),
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),
+	FIELD(LINES, struct verdict, stack, "kernel_stack", "stack"),
 	FIELD(LIST, struct verdict, fix, "fix", "fix",
 	      .u.items = {fix_fields, sizeof(struct verdict_fix)}),
 	{.type = FIELD_END},

@@ -159,6 +159,8 @@ void text_verdict(const struct out_options *o, const struct verdict *v)
 	for (const struct field *f = verdict_fields; f->type != FIELD_END; f++) {
 		if (!f->label)
 			continue;
+		if (f->offset == offsetof(struct verdict, stack) && !o->stacks)
+			continue;
 		if (f->type == FIELD_LINES)
 			verdict_lines(o, f, v, &out);
 		else if (f->type == FIELD_LIST)
