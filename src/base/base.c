@@ -59,7 +59,7 @@ static bool strbuf_room(struct strbuf *b, size_t n)
 
 void strbuf_addn(struct strbuf *b, const char *s, size_t n)
 {
-	if (!strbuf_room(b, n))
+	if (!strbuf_room(b, n) || !n)
 		return;
 	memcpy(b->s + b->len, s, n);
 	b->len += n;

@@ -17,7 +17,7 @@ from labrun import sandbox
 
 LAB_LIB = os.path.dirname(os.path.dirname(os.path.abspath(system.__file__)))
 SCALE = float(os.environ.get("LAB_PATIENCE", "1"))  # for slow builds: sanitizers, emulated machines
-CASE_SECONDS, STEP_SECONDS = 60 * SCALE, 15 * SCALE
+CASE_SECONDS, STEP_SECONDS, VERDICT_SECONDS = 60 * SCALE, 15 * SCALE, 5 * SCALE
 SKIPPED = 77
 
 
@@ -49,6 +49,11 @@ def isolate():
     os.setsid()
     system.die_with_parent()
     sandbox.private_names()
+
+
+def on_one_processor():
+    """From here on all of the case runs on one CPU: what the kernel frees there is used again at once."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 class App(Process):
@@ -123,10 +128,10 @@ class _Stream:
             self.ended = True
             self.changed.notify_all()
 
-    def wait(self, enough):
+    def wait(self, enough, seconds=STEP_SECONDS):
         """Until enough() or its end; false if that takes too long."""
         with self.changed:
-            return self.changed.wait_for(lambda: self.ended or enough(), STEP_SECONDS)
+            return self.changed.wait_for(lambda: self.ended or enough(), seconds)
 
 
 class Watch:
@@ -176,7 +181,7 @@ class Watch:
 
     def await_verdicts(self, enough):
         """Wait until enough(verdicts); the caller's check tells if that never was."""
-        self.out.wait(lambda: enough(self.verdicts()))
+        self.out.wait(lambda: enough(self.verdicts()), VERDICT_SECONDS)
 
     def await_text(self, text, stream=None):
         stream = stream or self.out

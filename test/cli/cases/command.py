@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from harness import App, await_that, refused, registry
+from harness import App, await_that, on_one_processor, refused, registry
 
 CASES, case = registry()
 
@@ -62,6 +62,7 @@ def as_json(sandbox):
 
 @case("command: not what others do at the same time")
 def not_of_others(sandbox):
+    on_one_processor()
     sandbox.net("pair client server")
     other = App("other", "client")
     with tempfile.TemporaryDirectory() as folder:
@@ -134,4 +135,5 @@ def not_unwatched(sandbox):
         mark = os.path.join(folder, "mark")
         got, _, err = sandbox.call("--btf", "/dev/null", "--", "touch", mark)
         assert got == 1, f"exit status {got}: {err}"
+        assert err.startswith("tcpwhy: ") and err.count("\n") == 1, err
         assert not os.path.exists(mark), "it ran"
