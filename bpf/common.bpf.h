@@ -214,7 +214,7 @@ int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname);
 /* May a detail record of this flow be sent? At most cfg.burst_flow a second. */
 int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now);
 
-/* ---- a first, cheap look at a packet ------------------------------------------------------------ */
+/* ---- a first, cheap look at a packet --------------------------------------------------------- */
 
 /*
  * Where the network header is, read directly through the verifier's typed pointer: NULL if this is

@@ -23,6 +23,15 @@ uint64_t now_wall(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
+void nap_until(uint64_t ns, uint64_t max)
+{
+	uint64_t now = now_mono(), end = ns < now + max ? ns : now + max;
+	struct timespec ts = {(time_t)(end / NSEC_PER_SEC), (long)(end % NSEC_PER_SEC)};
+
+	if (end > now)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
 void strbuf_free(struct strbuf *b)
 {
 	free(b->s);

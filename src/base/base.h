@@ -50,6 +50,8 @@ static inline void fclose_ptr(FILE **f)
 /* CLOCK_MONOTONIC and CLOCK_REALTIME in nanoseconds. */
 uint64_t now_mono(void);
 uint64_t now_wall(void);
+/* Sleeps until ns (CLOCK_MONOTONIC), but no longer than max. */
+void nap_until(uint64_t ns, uint64_t max);
 
 /*
  * A growing string. Zero-initialise; s is never NULL after the first append; strbuf_free releases

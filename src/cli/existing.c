@@ -6,7 +6,7 @@
 #include <dirent.h>
 #include <netinet/tcp.h>
 
-/* ---- --host: both sides of a NAT --------------------------------------------------------------- */
+/* ---- --host: both sides of a NAT ------------------------------------------------------------- */
 
 static bool prefix_has(const struct prefix *p, const uint8_t addr[16])
 {
@@ -39,7 +39,7 @@ static void admit_nat(void *arg, const struct rec_ct *ct)
 	live_admit(s->live, &ct->reply);
 }
 
-/* ---- --pid, --comm: sockets that are open ------------------------------------------------------- */
+/* ---- --pid, --comm: sockets that are open ---------------------------------------------------- */
 
 static void admit_socket(void *arg, const struct rec_sock_info *sock)
 {
@@ -59,7 +59,9 @@ struct process {
 
 typedef VEC(struct process) process_vec;
 
-/* "pid (comm) state ppid …": a comm may hold spaces and parentheses (fs/proc/array.c do_task_stat). */
+/*
+ * "pid (comm) state ppid …": a comm may hold spaces and parentheses (fs/proc/array.c do_task_stat).
+ */
 static bool process_read(uint32_t pid, struct process *ret)
 {
 	_cleanup_free_ char *text = NULL;

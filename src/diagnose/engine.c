@@ -150,6 +150,11 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	if (!best.cause)
 		return 0;
 	best.v.events = events ? events : 1;
+	if (tl->open)
+		verdict_evidence(&best.v,
+				 "%u lookups were not answered in time: what they would have told "
+				 "is missing",
+				 tl->open);
 	if (loss && loss->lost && best.v.certainty == CERTAINTY_CERTAIN &&
 	    best.cause->rank != RANK_ROOT) {
 		best.v.certainty = CERTAINTY_LIKELY;

@@ -27,7 +27,9 @@ const struct cause *diagnose_cause(size_t n);
  * service? Writes a key that is equal if so, at most size bytes.
  */
 void verdict_incident_key(const struct verdict *v, char *key, size_t size);
-/* The same for any service of the two ends: many of these at once are a scan, not many incidents. */
+/*
+ * The same for any service of the two ends: many of these at once are a scan, not many incidents.
+ */
 void verdict_group_key(const struct verdict *v, char *key, size_t size);
 
 #endif

@@ -205,8 +205,8 @@ static bool has_event_in(const struct judge *j, uint32_t netns)
 }
 
 /*
- * Two namespaces that hold the same end of the same connection are two worlds with the same addresses:
- * then only the one where something happened is meant.
+ * Two namespaces that hold the same end of the same connection are two worlds with the same
+ * addresses: then only the one where something happened is meant.
  */
 static bool is_other_world(const struct judge *j, const struct rec_sock_info *s)
 {

@@ -227,6 +227,7 @@ static void *worker_main(void *arg)
 		strbuf_reset(&e->l.out);
 		e->l.out.oom = false;
 		e->l.count = 0;
+		netns_need(e->l.netns, q.event_ns);
 		answer_add(&e->l, question_answer(e));
 		worker_done(e);
 	}

@@ -14,8 +14,10 @@
  * A scan may take this share of the time: the next comes after so many times what the last one
  * took.
  */
-#define SCAN_SHARE 20
+#define SCAN_SHARE 8
 #define SCAN_MIN_NS (10 * NSEC_PER_MSEC)
+/* A question waits for its turn at most that long, and then looks all the same. */
+#define SCAN_WAIT_NS (150 * NSEC_PER_MSEC)
 
 struct netns_map {
 	VEC(struct netns) v;
@@ -24,6 +26,8 @@ struct netns_map {
 	uint32_t current; /* where the thread is */
 	dev_t dev;	  /* of nsfs: tells a namespace from a plain file in /run/netns */
 	uint64_t next_scan_ns;
+	uint64_t scanned_ns; /* when the last scan began */
+	uint64_t needed_ns;  /* one must have begun after that */
 };
 
 static void netns_free(struct netns *ns)
@@ -170,12 +174,19 @@ static void map_sweep(struct netns_map *m)
 	m->v.n = kept;
 }
 
+void netns_need(struct netns_map *m, uint64_t ns)
+{
+	m->needed_ns = ns;
+}
+
 void netns_refresh(struct netns_map *m)
 {
-	uint64_t start = now_mono(), took;
+	uint64_t start, took;
 
-	if (start < m->next_scan_ns)
+	if (m->scanned_ns && m->scanned_ns >= m->needed_ns)
 		return;
+	nap_until(m->next_scan_ns, SCAN_WAIT_NS);
+	start = now_mono();
 	for (size_t i = 0; i < m->v.n; i++) {
 		struct netns *ns = &m->v.v[i];
 
@@ -191,6 +202,7 @@ void netns_refresh(struct netns_map *m)
 	netns_note(m, m->own);
 	map_sweep(m);
 	took = (now_mono() - start) * SCAN_SHARE;
+	m->scanned_ns = start;
 	m->next_scan_ns = start + (took > SCAN_MIN_NS ? took : SCAN_MIN_NS);
 }
 
@@ -262,6 +274,7 @@ int netns_enter(struct netns_map *m, uint32_t inum)
 
 	if (!ns || err != -ESRCH)
 		return err;
+	m->needed_ns = now_mono();
 	netns_refresh(m); /* the process that led there is gone; another may live there too */
 	ns = netns_known(m, inum);
 	return ns ? entry_enter(m, ns) : -ESRCH;

@@ -30,9 +30,12 @@ struct netns_map;
 int netns_open(struct netns_map **ret);
 void netns_close(struct netns_map *m);
 
+/* What is asked from now on happened then (CLOCK_MONOTONIC): an older look is not enough. */
+void netns_need(struct netns_map *m, uint64_t ns);
+
 /*
- * Looks for new and vanished namespaces, unless the last look is so young that it would cost more
- * than 5 % of a CPU.
+ * Looks for new and vanished namespaces, unless the last look is young enough for what is needed.
+ * Looking may take an eighth of the time: it waits for its turn, up to 150 ms.
  */
 void netns_refresh(struct netns_map *m);
 

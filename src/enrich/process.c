@@ -18,6 +18,8 @@
 /* Walking may take a fifth of the time, and 200 ms at once. */
 #define WALK_SHARE 5
 #define WALK_BURST_NS (200 * NSEC_PER_MSEC)
+/* A question waits for its turn at most that long, and then walks all the same. */
+#define WALK_WAIT_NS (150 * NSEC_PER_MSEC)
 
 struct owner {
 	uint32_t inode;
@@ -168,7 +170,7 @@ static void walk_proc(struct walk *w, bool at_home)
 	closedir(d);
 }
 
-static bool walk_allowed(struct owner_cache *c)
+static void walk_wait(struct owner_cache *c)
 {
 	uint64_t now = now_mono();
 
@@ -176,7 +178,9 @@ static bool walk_allowed(struct owner_cache *c)
 	if (c->credit_ns > (int64_t)WALK_BURST_NS || !c->credited_ns)
 		c->credit_ns = WALK_BURST_NS;
 	c->credited_ns = now;
-	return c->credit_ns > 0;
+	/* Its turn comes when the debt is paid off. */
+	if (c->credit_ns < 0)
+		nap_until(now + (uint64_t)-c->credit_ns * WALK_SHARE, WALK_WAIT_NS);
 }
 
 static void walk_all(struct owner_cache *c, struct walk *w)
@@ -184,8 +188,7 @@ static void walk_all(struct owner_cache *c, struct walk *w)
 	uint64_t start;
 
 	for (int at_home = 1; at_home >= 0 && w->missing; at_home--) {
-		if (!walk_allowed(c))
-			return;
+		walk_wait(c);
 		start = now_mono();
 		walk_proc(w, at_home);
 		c->credit_ns -= (int64_t)(now_mono() - start);

@@ -135,7 +135,9 @@ static int copy_plain(struct trim *t, const struct btf_type *type)
 	}
 }
 
-/* The new id of an old type, copied if need be; a negative errno. Pointers lead nowhere (void *). */
+/*
+ * The new id of an old type, copied if need be; a negative errno. Pointers lead nowhere (void *).
+ */
 static int copy(struct trim *t, uint32_t id)
 {
 	const struct btf_type *type = id ? btf__type_by_id(t->from, id) : NULL;

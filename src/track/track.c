@@ -11,6 +11,11 @@
 #define GRACE_NS (150 * NSEC_PER_MSEC)
 #define PATIENCE_NS (1000 * NSEC_PER_MSEC)
 /*
+ * Answers to its questions are worth a longer wait: they take microseconds unless the host is in
+ * trouble.
+ */
+#define ANSWERS_NS (5 * NSEC_PER_SEC)
+/*
  * A SYN is sent again after up to 64 s (net/ipv4/tcp_timer.c): until then the connection is
  * remembered.
  */
@@ -325,7 +330,7 @@ struct timeline *track_ripe(struct track *t, uint64_t now)
 	for (struct entry *e = t->store.oldest; e; e = e->newer) {
 		if (e->tl.state != TIMELINE_RIPENING || e->out)
 			continue;
-		if (now < e->tl.ripe_ns || (e->tl.open && now < e->tl.trigger_ns + PATIENCE_NS))
+		if (now < e->tl.ripe_ns || (e->tl.open && now < e->tl.trigger_ns + ANSWERS_NS))
 			continue;
 		e->out = true;
 		return &e->tl;
@@ -357,7 +362,7 @@ uint64_t track_next_ns(const struct track *t)
 	uint64_t next = UINT64_MAX;
 
 	for (const struct entry *e = t->store.oldest; e; e = e->newer) {
-		uint64_t at = e->tl.open ? e->tl.trigger_ns + PATIENCE_NS : e->tl.ripe_ns;
+		uint64_t at = e->tl.open ? e->tl.trigger_ns + ANSWERS_NS : e->tl.ripe_ns;
 
 		if (e->tl.state == TIMELINE_RIPENING && !e->out && at < next)
 			next = at;

@@ -92,7 +92,8 @@ static bool judge_orphan(struct judge *j)
 
 /*
  * A packet of an established connection meets only the listening socket (net/ipv4/tcp_input.c
- * tcp_rcv_state_process, LISTEN: an ACK is answered with a reset): that connection is not known here.
+ * tcp_rcv_state_process, LISTEN: an ACK is answered with a reset): that connection is not known
+ * here.
  */
 static bool judge_forgotten(struct judge *j)
 {

@@ -229,7 +229,9 @@ static void tell_route(struct judge *j)
 				    : "unreachable");
 }
 
-/* EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route. */
+/*
+ * EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route.
+ */
 static bool route_says_so(const struct judge *j)
 {
 	const struct rec_route *r = route_of(j);

@@ -49,7 +49,9 @@ static bool entry_is_missing(const struct judge *j, bool *ret_picked_up)
 	return !ct->found || !ct_is_nat(ct);
 }
 
-/* A rule exempts the packet from tracking, so its NAT, of which there is an entry, can't be undone. */
+/*
+ * A rule exempts the packet from tracking, so its NAT, of which there is an entry, can't be undone.
+ */
 static bool judge_notrack(struct judge *j)
 {
 	const struct rec_tuple *t = &j->ev->pkt.tuple;

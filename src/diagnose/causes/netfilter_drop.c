@@ -97,8 +97,8 @@ static bool is_netfilter_drop(const struct judge *j, const struct rec_event *e)
 }
 
 /*
- * A REJECT's answer: net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c. Which
- * of the functions shows depends on what the compiler made tail calls.
+ * A REJECT's answer: net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c.
+ * Which of the functions shows depends on what the compiler made tail calls.
  */
 static bool made_by_reject(const struct judge *j, const struct rec_event *e)
 {
