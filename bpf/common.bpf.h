@@ -207,10 +207,11 @@ int sock_tuple(u64 sk, struct rec_tuple *t);
 int sock_read(u64 sk, struct rec_sock *s);
 /*
  * The filters, before anything else is done. sk and ifname (address of a device's name) may be 0.
- * Namespace, protocol and interface restrict the view; addresses, ports and tasks choose flows, of
- * which both sides of a NAT are followed.
+ * sender: the running task is the one that sends this, or calls for it; a softirq runs in anybody's
+ * time. Namespace and protocol restrict the view; addresses, ports, tasks and the interface choose
+ * flows, of which both sides of a NAT are followed.
  */
-int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname);
+int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname, bool sender);
 /* May a detail record of this flow be sent? At most cfg.burst_flow a second. */
 int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now);
 

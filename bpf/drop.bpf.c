@@ -71,6 +71,7 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, 
 	struct net_device *dev;
 	struct rec_event *r;
 	struct sock *sk;
+	bool sender;
 	u32 netns;
 
 	if (has_reason && reason_is_noise(reason))
@@ -94,7 +95,9 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, 
 	packet_read_ct((u64)skb, &p);
 	netns = skb_netns(skb, rx_sk);
 	dev = BPF_CORE_READ(skb, dev);
-	if (!wanted(&p, (u64)sk, netns, dev ? (u64)&dev->name : 0))
+	/* A datagram dropped on its way out (a stream's socket is known by its connect()). */
+	sender = p.tuple.proto == IPPROTO_UDP && !rx_sk && sk && !BPF_CORE_READ(skb, skb_iif);
+	if (!wanted(&p, (u64)sk, netns, dev ? (u64)&dev->name : 0, sender))
 		return 0;
 	r = event_begin(REC_DROP, reason, (u64)location, &p.tuple, netns);
 	if (!r)

@@ -437,10 +437,40 @@ static __noinline int tuple_wanted(const struct rec_tuple *t)
 	return got == need;
 }
 
-__noinline int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname)
+static __always_inline bool ifname_wanted(const void *ifname)
+{
+	char name[16] = {};
+
+	bpf_probe_read_kernel(name, sizeof(name), ifname);
+	for (int i = 0; i < 16; i++) {
+		if (name[i] != cfg.ifname[i])
+			return false;
+		if (!name[i])
+			break;
+	}
+	return true;
+}
+
+/* Is it of a flow that the address, port, task and interface filters choose, though not admitted yet? */
+static __noinline int flow_wanted(const struct rec_packet *p, u64 sk, u32 netns, bool sender)
 {
 	const struct rec_tuple *t;
-	bool flow = false;
+
+	if (!p)
+		return 0;
+	t = &p->tuple;
+	if (cfg.flow_filter && !tuple_wanted(t) &&
+	    !(p->has & PKT_CT && (tuple_wanted(&p->ct_orig) || tuple_wanted(&p->ct_reply))))
+		return 0;
+	if (!cfg.task_filter)
+		return 1;
+	return (sk && bpf_map_lookup_elem(&socks, &sk)) || port_watched(netns, t) ||
+	       (sender && task_wanted());
+}
+
+__noinline int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname, bool sender)
+{
+	const struct rec_tuple *t;
 
 	if (!cfg.filtered)
 		return 1;
@@ -451,41 +481,25 @@ __noinline int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname)
 		return 0;
 	if (cfg.proto && t->proto != cfg.proto)
 		return 0;
-	if (cfg.ifname[0] && ifname) {
-		char name[16] = {};
-
-		bpf_probe_read_kernel(name, sizeof(name), (void *)ifname);
-		for (int i = 0; i < 16; i++) {
-			if (name[i] != cfg.ifname[i])
-				return 0;
-			if (!name[i])
-				break;
-		}
-	}
-	if (!cfg.flow_filter && !cfg.task_filter)
+	/* What has no interface of its own belongs to the one where its flow was seen. */
+	if (cfg.ifname[0] && ifname && !ifname_wanted((void *)ifname))
+		return 0;
+	if (!cfg.flow_filter && !cfg.task_filter && !cfg.ifname[0])
 		return 1;
-	flow = flow_admitted(t);
-	if (flow)
+	if (flow_admitted(t))
 		return 1;
-	if (cfg.flow_filter) {
-		flow = tuple_wanted(t);
-		if (!flow && (p->has & PKT_CT))
-			flow = tuple_wanted(&p->ct_orig) || tuple_wanted(&p->ct_reply);
-		if (!flow)
-			return 0;
-	}
-	if (cfg.task_filter) {
-		flow = (sk && (bpf_map_lookup_elem(&socks, &sk) || task_wanted())) ||
-		       port_watched(netns, t);
-	}
-	if (flow && t->dport && t->sport) {
+	if (cfg.ifname[0] && !ifname)
+		return 0;
+	if (!flow_wanted(p, sk, netns, sender))
+		return 0;
+	if (t->dport && t->sport) {
 		flow_admit(t);
 		if (p->has & PKT_CT) {
 			flow_admit(&p->ct_orig);
 			flow_admit(&p->ct_reply);
 		}
 	}
-	return flow;
+	return 1;
 }
 
 __noinline int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now)

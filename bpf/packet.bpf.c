@@ -98,7 +98,7 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	netns = skb_netns(skb, NULL);
 	sk = BPF_CORE_READ(skb, sk);
 	dev = BPF_CORE_READ(skb, dev);
-	if (!wanted(&p, (u64)sk, netns, (u64)&dev->name))
+	if (!wanted(&p, (u64)sk, netns, (u64)&dev->name, what == UDP && sk))
 		return 0;
 	if (what == RST)
 		return packet_event(ctx, REC_RST_OUT, skb, &p, netns, NULL, 0);
@@ -170,7 +170,7 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 	packet_read_ct((u64)skb, &p);
 	netns = skb_netns(skb, NULL);
 	dev = BPF_CORE_READ(skb, dev);
-	if (!wanted(&p, 0, netns, (u64)&dev->name))
+	if (!wanted(&p, 0, netns, (u64)&dev->name, false))
 		return 0;
 	if (what == RST) {
 		note_rst_seen(dev, &p, netns);

@@ -61,7 +61,7 @@ static __always_inline int reset_sent(void *ctx, struct sock *sk, struct sk_buff
 	} else {
 		return 0;
 	}
-	if (!wanted(&p, (u64)sk, netns, (u64)ifname))
+	if (!wanted(&p, (u64)sk, netns, (u64)ifname, false))
 		return 0;
 	r = event_begin(REC_RST_SENT, reason, !skb, &p.tuple, netns);
 	if (!r)
@@ -110,7 +110,7 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 	sk = untyped(sk);
 	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
 	sock_tuple((u64)sk, &p.tuple);
-	if (!wanted(&p, (u64)sk, netns, 0))
+	if (!wanted(&p, (u64)sk, netns, 0, false))
 		return 0;
 	r = event_begin(REC_RST_RECV, 0, 0, &p.tuple, netns);
 	if (!r)

@@ -15,7 +15,7 @@ static __always_inline struct rec_event *sock_event(u32 kind, u32 reason, struct
 	sk = untyped(sk);
 	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
 	sock_tuple((u64)sk, &p.tuple);
-	if (!wanted(&p, (u64)sk, netns, 0))
+	if (!wanted(&p, (u64)sk, netns, 0, false))
 		return NULL;
 	r = event_begin(kind, reason, 0, &p.tuple, netns);
 	if (!r)
@@ -46,8 +46,10 @@ static __always_inline void note_watched(struct sock *sk, int new_state)
 	u64 id = (u64)sk;
 	u8 one = 1;
 
-	if (!task_wanted())
+	if (!task_wanted()) {
+		bpf_map_delete_elem(&socks, &id); /* the address was another socket's */
 		return;
+	}
 	if (new_state == TCP_SYN_SENT) {
 		bpf_map_update_elem(&socks, &id, &one, BPF_ANY);
 	} else if (new_state == TCP_LISTEN) {
@@ -236,7 +238,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 			to.v6[10] == 0xff && to.v6[11] == 0xff && !to.v6[0] && !to.v6[8] ? 4 : 6;
 	}
 	p.tuple.dport = bpf_ntohs(to.port);
-	if (!wanted(&p, (u64)sk, netns, 0))
+	if (!wanted(&p, (u64)sk, netns, 0, true))
 		return 0;
 	r = event_begin(REC_CONNECT, (u32)-ret, 0, &p.tuple, netns);
 	if (!r)

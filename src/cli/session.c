@@ -128,6 +128,8 @@ static void print_record(struct session *s, const struct rec_hdr *rec)
 		jsonl_record(&s->out, rec, &syms);
 	else
 		text_record(&s->out, rec, &syms);
+	if (ferror(s->out.to))
+		s->broken_output = true;
 }
 
 void session_event(void *session, struct rec_hdr *rec)

@@ -317,6 +317,11 @@ int netns_answer(struct lookup *l)
 	const struct netns *ns = netns_find(l->netns, l->q->netns);
 	struct rec_netns rec = {0};
 
+	/* It may have been seen before it got its name: ip netns add makes it first. */
+	if (ns && !ns->name) {
+		netns_refresh(l->netns);
+		ns = netns_known(l->netns, l->q->netns);
+	}
 	if (!ns)
 		return -ESRCH;
 	rec.pid = ns->pid;
