@@ -370,24 +370,16 @@ static __always_inline bool count_is_limited(const struct count_value *v)
 	return v->in_window >= cfg.burst_key || v->looked >= 16 * cfg.burst_key;
 }
 
-/*
- * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been
- * counted, that's all. The caller fills the record and calls event_submit().
- */
-SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const struct rec_tuple *t,
-				      u32 netns)
+/* Counts the event. NULL: the limits forbid a record of it. */
+SUBPROG struct count_value *event_admit(struct count_key *key, const struct rec_tuple *t, u64 now)
 {
-	struct count_key key = {
-		.location = location, .reason = reason, .netns = netns, .kind = kind};
 	struct count_value *v;
-	struct rec_event *r;
-	u64 now = bpf_ktime_get_ns();
 
-	if (!t)
+	if (!key || !t)
 		return NULL;
-	key.proto = t->proto;
-	key.family = t->family;
-	v = count_slot(&key);
+	key->proto = t->proto;
+	key->family = t->family;
+	v = count_slot(key);
 	if (!v)
 		return NULL;
 	count(&v->seen);
@@ -397,18 +389,19 @@ SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const 
 		v->looked = 0;
 	}
 	v->looked++;
-	if (count_is_limited(v) || !flow_limit(kind, reason, location, t, now)) {
+	if (count_is_limited(v) || !flow_limit(key->kind, key->reason, key->location, t, now)) {
 		count(&v->suppressed);
 		return NULL;
 	}
 	v->in_window++;
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		count(&v->lost);
-		count(&lost_ever);
-		return NULL;
-	}
-	count(&v->shown);
+	return v;
+}
+
+SUBPROG void event_init(struct rec_event *r, const struct count_key *key, const struct rec_tuple *t,
+			u64 now)
+{
+	if (!r || !key || !t)
+		return;
 	/* In parts: clang makes no memset of more than 1024 bytes for BPF. */
 	__builtin_memset(r, 0, __builtin_offsetof(struct rec_event, kstack));
 	asm volatile("" ::: "memory");
@@ -416,15 +409,43 @@ SUBPROG struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const 
 	__builtin_memset(r->ustack, 0, sizeof(r->ustack));
 	r->hdr.magic = REC_MAGIC;
 	r->hdr.version = REC_VERSION;
-	r->hdr.kind = kind;
+	r->hdr.kind = key->kind;
 	r->hdr.size = sizeof(*r);
 	r->hdr.mono_ns = now;
-	r->hdr.netns = netns;
-	r->reason = reason;
-	r->location = location;
+	r->hdr.netns = key->netns;
+	r->reason = key->reason;
+	r->location = key->location;
 	r->cpu = bpf_get_smp_processor_id();
 	r->pkt.tuple = *t;
 	r->pkt.ctinfo = CTINFO_NONE;
+}
+
+/*
+ * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been
+ * counted, that's all. The caller fills the record and calls event_submit().
+ *
+ * Inlined, so that the record is compared with NULL once: before 6.12 or so the verifier does not
+ * know that it can't be NULL the second time, and complains of a reference not released.
+ */
+static __always_inline struct rec_event *event_begin(u32 kind, u32 reason, u64 location,
+						     const struct rec_tuple *t, u32 netns)
+{
+	struct count_key key = {
+		.location = location, .reason = reason, .netns = netns, .kind = kind};
+	u64 now = bpf_ktime_get_ns();
+	struct count_value *v = event_admit(&key, t, now);
+	struct rec_event *r;
+
+	if (!v)
+		return NULL;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count(&v->lost);
+		count(&lost_ever);
+		return NULL;
+	}
+	count(&v->shown);
+	event_init(r, &key, t, now);
 	return r;
 }
 
@@ -500,6 +521,35 @@ static __always_inline void event_context(struct rec_event *r, void *ctx, bool u
 	}
 	n = bpf_get_stack(ctx, r->kstack, sizeof(r->kstack), 0);
 	r->nr_kstack = n > 0 ? (u64)n / sizeof(u64) : 0;
+}
+
+/*
+ * The functions at PRE_ROUTING, so that user space can tell whether conntrack had judged the
+ * packet.
+ */
+SUBPROG void event_hooks(struct rec_event *r, struct net *net)
+{
+	struct nf_hook_entries *e;
+	u16 n;
+
+	if (!r || !net)
+		return;
+	if (r->pkt.tuple.family == 6)
+		e = BPF_CORE_READ(net, nf.hooks_ipv6[0]);
+	else
+		e = BPF_CORE_READ(net, nf.hooks_ipv4[0]);
+	if (!e)
+		return;
+	n = BPF_CORE_READ(e, num_hook_entries);
+	for (u32 i = 0; i < REC_HOOKS_MAX; i++) {
+		struct nf_hook_entry *entry = (void *)e + bpf_core_field_offset(e->hooks) +
+					      i * bpf_core_type_size(struct nf_hook_entry);
+
+		if (i >= n)
+			break;
+		r->hooks[i] = (u64)BPF_CORE_READ(entry, hook);
+		r->nr_hooks = i + 1;
+	}
 }
 
 static __always_inline void event_submit(struct rec_event *r)

@@ -106,6 +106,8 @@ static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, 
 	event_packet(r, skb, &p);
 	if (sk)
 		sock_read((u64)sk, &r->sock);
+	else if (p.tuple.proto == IPPROTO_TCP && dev) /* before 6.10 it stands for the reset */
+		event_hooks(r, BPF_CORE_READ(dev, nd_net.net));
 	event_memory(r, &p.tuple, sk);
 	event_context(r, ctx, false);
 	event_submit(r);

@@ -451,7 +451,10 @@ static __always_inline bool ifname_wanted(const void *ifname)
 	return true;
 }
 
-/* Is it of a flow that the address, port, task and interface filters choose, though not admitted yet? */
+/*
+ * Is it of a flow that the address, port, task and interface filters choose, though not admitted
+ * yet?
+ */
 static __noinline int flow_wanted(const struct rec_packet *p, u64 sk, u32 netns, bool sender)
 {
 	const struct rec_tuple *t;

@@ -109,17 +109,20 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	return 0;
 }
 
-static __always_inline void note_rst_seen(struct net_device *dev, const struct rec_packet *p,
-					  u32 netns)
+/* A function of its own for the stack of its caller. */
+SUBPROG int note_rst_seen(struct net_device *dev, const struct rec_packet *p, u32 netns)
 {
 	struct rst_seen seen = {.ns = bpf_ktime_get_ns()};
 	struct flow_key key;
 
-	seen.pkt = *p;
+	if (!dev || !p)
+		return 0;
+	bpf_probe_read_kernel(&seen.pkt, sizeof(seen.pkt), p); /* a copy, small in code and stack */
 	seen.ifindex = BPF_CORE_READ(dev, ifindex);
 	bpf_probe_read_kernel_str(seen.ifname, sizeof(seen.ifname), &dev->name);
 	flow_key_set(&key, &p->tuple, netns);
 	bpf_map_update_elem(&rst_seen, &key, &seen, BPF_ANY);
+	return 0;
 }
 
 /*

@@ -3,35 +3,6 @@
 #include "common.bpf.h"
 
 /*
- * The functions at PRE_ROUTING, so that user space can tell whether conntrack had judged the
- * packet.
- */
-SUBPROG void event_hooks(struct rec_event *r, struct net *net)
-{
-	struct nf_hook_entries *e;
-	u16 n;
-
-	if (!r || !net)
-		return;
-	if (r->pkt.tuple.family == 6)
-		e = BPF_CORE_READ(net, nf.hooks_ipv6[0]);
-	else
-		e = BPF_CORE_READ(net, nf.hooks_ipv4[0]);
-	if (!e)
-		return;
-	n = BPF_CORE_READ(e, num_hook_entries);
-	for (u32 i = 0; i < REC_HOOKS_MAX; i++) {
-		struct nf_hook_entry *entry = (void *)e + bpf_core_field_offset(e->hooks) +
-					      i * bpf_core_type_size(struct nf_hook_entry);
-
-		if (i >= n)
-			break;
-		r->hooks[i] = (u64)BPF_CORE_READ(entry, hook);
-		r->nr_hooks = i + 1;
-	}
-}
-
-/*
  * net/ipv4/tcp_ipv4.c tcp_v4_send_reset and net/ipv6/tcp_ipv6.c tcp_v6_send_reset (skb is the
  * packet answered), net/ipv4/tcp_output.c tcp_send_active_reset (skb NULL since 6.10; before that
  * the reset itself, never answered).

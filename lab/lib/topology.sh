@@ -23,7 +23,10 @@ namespaces() {
 		ip netns add "$_ns"
 		setting "$_ns" net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
 			net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
-			net.ipv6.conf.default.router_solicitations=0 net.ipv4.tcp_syn_linear_timeouts=0
+			net.ipv6.conf.default.router_solicitations=0
+		# Kernels before 6.5 have no linear timeouts.
+		[ ! -e /proc/sys/net/ipv4/tcp_syn_linear_timeouts ] ||
+			setting "$_ns" net.ipv4.tcp_syn_linear_timeouts=0
 		ip -n "$_ns" link set lo up
 	done
 }

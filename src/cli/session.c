@@ -155,15 +155,20 @@ void session_lookup(void *session, const struct rec_hdr *rec)
 
 /* ---- questions and verdicts out -------------------------------------------------------------- */
 
+/* Without enrich nobody answers; with it, it says itself that it refused. */
 static void refuse(struct session *s, const struct question *q)
 {
 	struct rec_answer a = {
 		.question = q->id, .asked_ns = q->event_ns, .what = q->kind, .err = -EBUSY};
 
-	a.hdr = (struct rec_hdr){
-		.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_ANSWER, .size = sizeof(a)};
-	a.hdr.netns = q->netns;
 	s->refused++;
+	if (s->enrich)
+		return;
+	a.hdr = (struct rec_hdr){.magic = REC_MAGIC,
+				 .version = REC_VERSION,
+				 .kind = REC_ANSWER,
+				 .size = sizeof(a)};
+	a.hdr.netns = q->netns;
 	track_add(s->track, &a.hdr);
 }
 

@@ -143,6 +143,21 @@ const struct rec_event *fact_loss(const struct judge *j)
 	return NULL;
 }
 
+bool fact_reset_by_us(const struct judge *j)
+{
+	static const char *const functions[] = {"tcp_v4_send_reset", "tcp_v6_send_reset",
+						"tcp_send_active_reset"};
+
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_RST_SENT)
+			return true;
+		for (size_t i = 0; e->hdr.kind == REC_RST_OUT && i < ARRAY_SIZE(functions); i++)
+			if (fact_stack_of(j, e, functions[i]))
+				return true;
+	}
+	return false;
+}
+
 bool reset_without_socket(const struct judge *j)
 {
 	const struct rec_event *e = j->ev;

@@ -109,6 +109,8 @@ uint64_t fact_counter(const struct judge *j, const char *name);
 /* A socket that a lookup found for these ends (either orientation), alive. */
 const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tuple *tuple);
 
+/* Did TCP on this host send a reset in this story: seen by its tracepoint, or leaving? */
+bool fact_reset_by_us(const struct judge *j);
 /*
  * Is this event a reset (or, on kernels that don't tell, the drop behind it) for a packet that
  * found no socket?

@@ -32,7 +32,7 @@ struct verdict {
 	uint32_t events;      /* kernel events of this failure, folded into this verdict */
 	char *explanation;    /* sentences for a tired person */
 	VEC(char *) evidence; /* a sentence each */
-	VEC(char *) stack;	/* the kernel frames of that event, innermost first */
+	VEC(char *) stack;    /* the kernel frames of that event, innermost first */
 	VEC(char *) hit;      /* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
 };

@@ -14,10 +14,10 @@
  * A scan may take this share of the time: the next comes after so many times what the last one
  * took.
  */
-#define SCAN_SHARE 8
+#define SCAN_SHARE 4
 #define SCAN_MIN_NS (10 * NSEC_PER_MSEC)
 /* A question waits for its turn at most that long, and then looks all the same. */
-#define SCAN_WAIT_NS (150 * NSEC_PER_MSEC)
+#define SCAN_WAIT_NS (100 * NSEC_PER_MSEC)
 
 struct netns_map {
 	VEC(struct netns) v;
@@ -274,7 +274,6 @@ int netns_enter(struct netns_map *m, uint32_t inum)
 
 	if (!ns || err != -ESRCH)
 		return err;
-	m->needed_ns = now_mono();
 	netns_refresh(m); /* the process that led there is gone; another may live there too */
 	ns = netns_known(m, inum);
 	return ns ? entry_enter(m, ns) : -ESRCH;

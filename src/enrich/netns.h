@@ -35,7 +35,7 @@ void netns_need(struct netns_map *m, uint64_t ns);
 
 /*
  * Looks for new and vanished namespaces, unless the last look is young enough for what is needed.
- * Looking may take an eighth of the time: it waits for its turn, up to 150 ms.
+ * Looking may take a quarter of the time: it waits for its turn, up to 100 ms.
  */
 void netns_refresh(struct netns_map *m);
 

@@ -273,29 +273,68 @@ static int open_programs(struct live *l, const struct btf *btf, const struct btf
 	return l->skel ? 0 : -errno;
 }
 
+/*
+ * Kernels before 5.13 (commit e5069b9c23b3) have no pointers among the arguments of global
+ * functions: there, static ones, which the verifier follows at every call, must do.
+ */
+static void functions_make_static(struct bpf_object *obj)
+{
+	struct btf *btf = bpf_object__btf(obj);
+
+	for (uint32_t id = 1; btf && id < btf__type_cnt(btf); id++) {
+		struct btf_type *t = (struct btf_type *)btf__type_by_id(btf, id);
+		const char *name = btf__name_by_offset(btf, t->name_off);
+
+		if (btf_is_func(t) && btf_vlen(t) == BTF_FUNC_GLOBAL &&
+		    !bpf_object__find_program_by_name(obj, name))
+			t->info = (t->info & ~0xffffu) | BTF_FUNC_STATIC;
+	}
+}
+
+static void programs_close(struct live *l)
+{
+	tcpwhy_bpf__destroy(l->skel);
+	l->skel = NULL;
+	close_fd(&l->btf_fd);
+}
+
+static int programs_load(struct live *l, const struct live_options *o, struct btf *btf,
+			 bool global_functions)
+{
+	struct btf *conntrack = o->btf ? NULL : btf__load_module_btf("nf_conntrack", btf);
+	int err = open_programs(l, btf, conntrack);
+
+	btf__free(conntrack);
+	if (err)
+		return err;
+	probes_choose(l, btf, o->follow_forks);
+	config_fill(l, o);
+	if (!global_functions)
+		functions_make_static(l->skel->obj);
+	err = tcpwhy_bpf__load(l->skel);
+	if (err)
+		programs_close(l);
+	else
+		close_fd(&l->btf_fd);
+	return err;
+}
+
 static int load(struct live *l, const struct live_options *o, struct strbuf *why)
 {
 	struct btf *btf = o->btf ? btf__parse(o->btf, NULL) : btf__load_vmlinux_btf();
-	struct btf *conntrack;
 	int err;
 
 	if (!btf)
 		return no_btf(o->btf, why);
-	conntrack = o->btf ? NULL : btf__load_module_btf("nf_conntrack", btf);
-	err = open_programs(l, btf, conntrack);
-	btf__free(conntrack);
-	if (!err)
-		err = names_load(btf, "skb_drop_reason", "SKB_DROP_REASON_", &l->drop_reasons);
+	err = names_load(btf, "skb_drop_reason", "SKB_DROP_REASON_", &l->drop_reasons);
 	if (!err)
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);
-	if (!err)
-		probes_choose(l, btf, o->follow_forks);
+	if (!err) {
+		err = programs_load(l, o, btf, true);
+		if (err == -EINVAL)
+			err = programs_load(l, o, btf, false);
+	}
 	btf__free(btf);
-	if (err)
-		return why_not(err, why);
-	config_fill(l, o);
-	err = tcpwhy_bpf__load(l->skel);
-	close_fd(&l->btf_fd);
 	return err ? why_not(err, why) : 0;
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a case is written with: a sandbox with namespaces and applications, and tcpwhy as its user sees it."""
+import errno
 import json
 import os
 import select
@@ -241,10 +242,28 @@ def refused(to, port, sport=0):
     raise RuntimeError(f"{to} port {port} accepted the connection")
 
 
-def refused_datagram(to, port):
+def refused_all(to, ports):
+    """Connections under way at the same time; all are refused in the end."""
+    pending = select.poll()
+    socks = {}
+    for port in ports:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        sock.connect_ex((to, port))
+        pending.register(sock, select.POLLOUT)
+        socks[sock.fileno()] = sock
+    while socks:
+        for number, _ in pending.poll(STEP_SECONDS * 1000):
+            pending.unregister(number)
+            with socks.pop(number) as sock:
+                if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != errno.ECONNREFUSED:
+                    raise RuntimeError("a connection was not refused")
+
+
+def refused_datagram(to, port, sport=0):
     """A datagram that nobody listens for, and the ICMP error that says so."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(STEP_SECONDS)
+        sock.bind(("", sport))
         sock.connect((to, port))
         sock.send(b"hello")
         try:

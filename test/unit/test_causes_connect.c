@@ -46,7 +46,7 @@ static void left(struct rec_event *e, uint32_t syns)
 	assert_true(str_copy(e->mem.syn_ifname, sizeof(e->mem.syn_ifname), "eth0"));
 }
 
-/* ---- peer-reset, connect-refused ---- */
+/* ---- peer-reset, connect-refused ------------------------------------------------------------- */
 
 static void peer_reset_in_a_connection(void **state)
 {
@@ -124,7 +124,7 @@ static void connect_refused_as_connect_says(void **state)
 	judged(s, "unknown, unknown");
 }
 
-/* ---- connect-timeout ---- */
+/* ---- connect-timeout ------------------------------------------------------------------------- */
 
 static void connect_timeout_is_certain_if_syns_left(void **state)
 {
@@ -220,7 +220,7 @@ static void a_syn_that_was_only_repeated_is_no_failure_yet(void **state)
 	judged(s, "no verdict");
 }
 
-/* ---- connect-unreachable ---- */
+/* ---- connect-unreachable --------------------------------------------------------------------- */
 
 static void unreachable_without_a_route(void **state)
 {
@@ -271,12 +271,25 @@ static void other_reasons_for_einval_and_eacces_are_not_the_route(void **state)
 		struct story s;
 
 		story_start(&s);
-		of_client(&s, REC_CONNECT, TCP_CLOSE, errs[i]);
+		memset(of_client(&s, REC_CONNECT, TCP_CLOSE, errs[i])->pkt.tuple.src, 0, 16);
 		judged(&s, "unknown, unknown");
 		story_route(&s, "10.0.2.2", UNICAST, 0);
-		judged(&s, "unknown, unknown");
+		judged(&s, "connect-unreachable, likely");
+		assert_true(story_says(&s, "though the destination as such has a route"));
+		assert_false(story_says(&s, "prohibit route"));
+		assert_false(story_says(&s, "blackhole route"));
 		story_end(&s);
 	}
+}
+
+static void unreachable_from_the_address_that_it_is_bound_to(void **state)
+{
+	struct story *s = *state;
+
+	of_client(s, REC_CONNECT, TCP_CLOSE, EINVAL);
+	story_route(s, "10.0.2.2", UNICAST, 0);
+	judged(s, "connect-unreachable, likely");
+	assert_true(story_says(s, "bound to the address 10.0.1.2"));
 }
 
 static void unreachable_by_a_routers_icmp(void **state)
@@ -360,7 +373,7 @@ static void icmp_to_a_running_connection_is_no_failure(void **state)
 	judged(s, "no verdict");
 }
 
-/* ---- no-local-cause ---- */
+/* ---- no-local-cause -------------------------------------------------------------------------- */
 
 static struct rec_event *silence(struct story *s)
 {
@@ -437,7 +450,7 @@ static void no_local_cause_for_a_reset_that_passes(void **state)
 	judged(s, "peer-reset, certain");
 }
 
-/* ---- unknown ---- */
+/* ---- unknown --------------------------------------------------------------------------------- */
 
 static void unknown_tells_what_was_seen(void **state)
 {
@@ -496,6 +509,7 @@ int main(void)
 		story_test(unreachable_without_a_route),
 		story_test(unreachable_by_a_route_that_forbids),
 		story_test(other_reasons_for_einval_and_eacces_are_not_the_route),
+		story_test(unreachable_from_the_address_that_it_is_bound_to),
 		story_test(unreachable_by_a_routers_icmp),
 		story_test(unreachable_for_want_of_a_neighbour),
 		story_test(unreachable_for_want_of_a_gateway),

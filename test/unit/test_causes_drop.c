@@ -4,7 +4,7 @@
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)
 
-/* ---- netfilter-drop ---- */
+/* ---- netfilter-drop -------------------------------------------------------------------------- */
 
 static struct rec_tuple to_service(void)
 {
@@ -34,7 +34,6 @@ static void netfilter_drop_of_a_syn(void **state)
 	assert_true(story_says(s, "the connection can't even begin"));
 	assert_true(story_says(s, "not nftables"));
 	assert_true(story_offers(s, "iptables-legacy-save"));
-	assert_true(story_offers(s, "-I INPUT -p tcp --dport 5432 -j ACCEPT"));
 
 	/* Above the rule's own functions stands who called the hooks. */
 	e->nr_kstack = 0;
@@ -43,7 +42,7 @@ static void netfilter_drop_of_a_syn(void **state)
 	assert_true(story_says(s, "FORWARD hook"));
 	assert_true(story_says(s, "an nftables rule or chain policy"));
 	assert_true(story_offers(s, "nft -a list ruleset   (look for forward chains)"));
-	assert_false(story_offers(s, "-j ACCEPT"));
+	assert_false(story_offers(s, "legacy"));
 }
 
 static void netfilter_drop_names_the_hook(void **state)
@@ -92,7 +91,6 @@ static void netfilter_drop_of_a_datagram(void **state)
 	filtered(s, udp("10.0.1.2", 50000, "10.0.2.2", 53), 0);
 	judged(s, "netfilter-drop, certain");
 	assert_false(story_says(s, "It was a SYN"));
-	assert_false(story_offers(s, "-p tcp"));
 }
 
 static void one_lost_segment_is_no_failure(void **state)
@@ -145,7 +143,7 @@ static void reject_with_a_reset(void **state)
 	judged(s, "netfilter-drop, certain");
 	assert_true(story_says(s, "rejected the packet 10.0.1.2:50000 -> 10.0.2.2:5432"));
 	assert_true(story_says(s, "A REJECT rule answered it with a reset"));
-	assert_true(story_offers(s, "--dport 5432 -j ACCEPT"));
+	assert_true(story_offers(s, "nft -a list ruleset   (look for input chains)"));
 }
 
 static void reject_with_an_icmp_error(void **state)
@@ -159,11 +157,11 @@ static void reject_with_an_icmp_error(void **state)
 	story_stack(s, e, "icmp_send", "nf_send_unreach", "reject_tg", "ipt_do_table",
 		    "ip_forward");
 	judged(s, "netfilter-drop, certain");
-	assert_true(story_says(s, "answered it with an ICMP error"));
+	assert_true(story_says(s, "answered it with communication administratively prohibited"));
 	assert_true(story_says(s, "an iptables-legacy rule"));
 }
 
-/* ---- rp-filter ---- */
+/* ---- rp-filter ------------------------------------------------------------------------------- */
 
 static void rp_filter_is_certain(void **state)
 {
@@ -202,7 +200,7 @@ static void rp_filter_is_not_any_bad_source(void **state)
 	}
 }
 
-/* ---- checksum ---- */
+/* ---- checksum -------------------------------------------------------------------------------- */
 
 static void checksum_is_certain(void **state)
 {
@@ -232,7 +230,7 @@ static void checksum_is_not_any_bad_header(void **state)
 	judged(s, "unknown, unknown");
 }
 
-/* ---- receive-buffer-full ---- */
+/* ---- receive-buffer-full --------------------------------------------------------------------- */
 
 static void receive_buffer_full_for_datagrams(void **state)
 {
@@ -312,7 +310,7 @@ static void receive_buffer_full_needs_a_closed_window(void **state)
 	judged(s, "no-local-cause, likely");
 }
 
-/* ---- listen-overflow ---- */
+/* ---- listen-overflow ------------------------------------------------------------------------- */
 
 static struct rec_sock_info *listener(struct story *s, uint32_t queued, uint32_t limit)
 {
@@ -340,7 +338,7 @@ static void listen_overflow_needs_proof(void **state)
 
 	syn_again(s);
 	judged(s, "no verdict");
-	listener(s, 4, 4); /* a queue at its limit still takes one more */
+	listener(s, 4, 4)->drops = 5; /* a queue at its limit still takes one more */
 	judged(s, "no verdict");
 	story_counter(s, "TcpExtListenOverflows", 5)->base_ns = 0; /* since ever */
 	judged(s, "no verdict");
@@ -372,7 +370,20 @@ static void listen_overflow_is_certain_if_it_was_counted(void **state)
 	judged(s, "listen-overflow, certain");
 	assert_true(story_says(s, "ListenOverflows grew by 7"));
 	assert_true(story_offers(s, "let pid 44 postgres call accept() again"));
-	assert_true(story_offers(s, "net.core.somaxconn=8192   (now 4096)"));
+	assert_true(story_offers(s, "larger backlog in listen(): it has 4, up to 4096 is allowed"));
+	assert_false(story_offers(s, "sysctl"));
+}
+
+static void listen_overflow_at_the_systems_limit(void **state)
+{
+	struct story *s = *state;
+
+	syn_again(s);
+	listener(s, 129, 128);
+	story_counter(s, "TcpExtListenOverflows", 7);
+	story_sysctl(s, "net.core.somaxconn", 128);
+	judged(s, "listen-overflow, certain");
+	assert_true(story_offers(s, "sysctl -w net.core.somaxconn=256   (now 128)"));
 }
 
 static void listen_overflow_that_is_over_needs_the_listeners_own_drops(void **state)
@@ -477,6 +488,7 @@ int main(void)
 		story_test(listen_overflow_needs_proof),
 		story_test(listen_overflow_is_likely_if_the_queue_is_full),
 		story_test(listen_overflow_is_certain_if_it_was_counted),
+		story_test(listen_overflow_at_the_systems_limit),
 		story_test(listen_overflow_that_is_over_needs_the_listeners_own_drops),
 		story_test(listen_overflow_of_another_namespace_is_not_it),
 		story_test(listen_overflow_of_the_syn_queue),

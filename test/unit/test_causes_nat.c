@@ -38,7 +38,7 @@ static void nat_is_known(struct story *s)
 	story_sysctl(s, "net.netfilter.nf_conntrack_tcp_be_liberal", 0);
 }
 
-/* ---- conntrack-invalid ---- */
+/* ---- conntrack-invalid ----------------------------------------------------------------------- */
 
 static void conntrack_invalid_is_certain(void **state)
 {
@@ -147,7 +147,7 @@ static void conntrack_invalid_needs_the_entry_of_this_namespace(void **state)
 
 static void conntrack_invalid_needs_a_packet_without_entry(void **state)
 {
-	const uint8_t ctinfos[] = {CTINFO_UNTRACKED, 0, 3};
+	const uint8_t ctinfos[] = {0, 3};
 	struct story *s = *state;
 	struct rec_event *e = stray_segment(s);
 
@@ -237,7 +237,18 @@ static void fixes_name_the_namespace(void **state)
 	assert_true(story_offers(s, "ip netns exec router iptables"));
 }
 
-/* ---- nat-entry-missing ---- */
+static void conntrack_invalid_is_likely_where_no_window_explains_it(void **state)
+{
+	struct story *s = *state;
+
+	stray_segment(s)->pkt.tcp_flags = SYN | ACK; /* perhaps the directions are in two zones */
+	nat_is_known(s);
+	judged(s, "conntrack-invalid, likely");
+	assert_true(story_says(s, "conntrack zones"));
+	assert_false(story_offers(s, "be_liberal"));
+}
+
+/* ---- nat-entry-missing ----------------------------------------------------------------------- */
 
 static struct rec_sock_info *socket_behind_nat(struct story *s)
 {
@@ -328,13 +339,27 @@ static void nat_entry_missing_needs_conntracks_word(void **state)
 	judged(s, "nat-entry-missing, likely");
 }
 
-static void nat_entry_missing_is_not_about_untracked_packets(void **state)
+static void untracked_packets_of_a_translated_connection(void **state)
+{
+	struct story *s = *state;
+
+	stray_segment(s)->pkt.ctinfo = CTINFO_UNTRACKED;
+	nat_is_known(s);
+	judged(s, "nat-entry-missing, certain");
+	assert_true(story_says(s, "NOTRACK"));
+	assert_true(story_offers(s, "iptables -t raw -S"));
+	assert_false(story_offers(s, "be_liberal"));
+}
+
+static void untracked_packets_of_others_are_no_matter_of_nat(void **state)
 {
 	struct story *s = *state;
 
 	stray_segment(s)->pkt.ctinfo = CTINFO_UNTRACKED;
 	story_no_conntrack(s);
 	socket_behind_nat(s);
+	judged(s, "closed-socket, likely");
+	story_conntrack(s, outside(), tcp("10.0.3.2", 39700, "10.0.2.2", 443));
 	judged(s, "closed-socket, likely");
 }
 
@@ -362,7 +387,9 @@ int main(void)
 		story_test(nat_entry_missing_does_not_offer_the_default_time),
 		story_test(nat_entry_missing_needs_a_living_socket_elsewhere),
 		story_test(nat_entry_missing_needs_conntracks_word),
-		story_test(nat_entry_missing_is_not_about_untracked_packets),
+		story_test(untracked_packets_of_a_translated_connection),
+		story_test(untracked_packets_of_others_are_no_matter_of_nat),
+		story_test(conntrack_invalid_is_likely_where_no_window_explains_it),
 	};
 
 	return cmocka_run_group_tests_name("causes in NAT", tests, NULL, NULL);

@@ -4,7 +4,7 @@
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)
 
-/* ---- no-listener ---- */
+/* ---- no-listener ----------------------------------------------------------------------------- */
 
 static struct rec_event *refused_syn(struct story *s)
 {
@@ -64,7 +64,7 @@ static void no_listener_tells_the_nearest_miss(void **state)
 		story_owner(story_socket(&s, misses[i].match,
 					 tcp(misses[i].addr, misses[i].port, "0.0.0.0", 0),
 					 TCP_LISTEN),
-			    HOST, 7, "httpd");
+			    misses[i].match == SOCK_MATCH_LISTEN_NETNS ? INSIDE : HOST, 7, "httpd");
 		judged(&s, "no-listener, certain");
 		assert_true(story_says(&s, misses[i].says));
 		assert_true(story_offers(&s, misses[i].offers));
@@ -78,10 +78,35 @@ static void no_listener_prefers_the_same_port(void **state)
 
 	refused_syn(s);
 	story_socket(s, SOCK_MATCH_LISTEN_NEAR, tcp("0.0.0.0", 8081, "0.0.0.0", 0), TCP_LISTEN);
-	story_socket(s, SOCK_MATCH_LISTEN_NETNS, tcp("0.0.0.0", 8080, "0.0.0.0", 0), TCP_LISTEN);
+	story_socket(s, SOCK_MATCH_LISTEN_NETNS, tcp("0.0.0.0", 8080, "0.0.0.0", 0), TCP_LISTEN)
+		->hdr.netns = INSIDE;
 	judged(s, "no-listener, certain");
 	assert_non_null(strstr(s->v.explanation, "another network namespace"));
 	assert_null(strstr(s->v.explanation, "near by"));
+}
+
+static void no_listener_ignores_what_is_none(void **state)
+{
+	struct story *s = *state;
+
+	refused_syn(s);
+	/* Another port, and "elsewhere" that is here: brought for other reasons. */
+	story_socket(s, SOCK_MATCH_LISTEN_ADDR, tcp("127.0.0.1", 50000, "0.0.0.0", 0), TCP_CLOSE);
+	story_socket(s, SOCK_MATCH_LISTEN_NETNS, tcp("0.0.0.0", 8080, "0.0.0.0", 0), TCP_LISTEN);
+	judged(s, "no-listener, certain");
+	assert_false(story_says(s, "process listens on"));
+	assert_true(story_offers(s, "start the service"));
+}
+
+static void no_listener_is_likely_where_no_reset_was_seen(void **state)
+{
+	struct story *s = *state;
+
+	story_drop(s, tcp("10.0.1.2", 50000, "10.0.2.2", 8080), "NO_SOCKET")->pkt.tcp_flags = SYN;
+	judged(s, "no-listener, likely");
+	assert_true(story_says(s, "dropped the SYN, and no reset was seen"));
+	story_event(s, REC_RST_OUT, tcp("10.0.2.2", 8080, "10.0.1.2", 50000));
+	judged(s, "no-listener, certain");
 }
 
 static void no_listener_for_udp(void **state)
@@ -105,7 +130,7 @@ static void no_listener_is_not_about_segments(void **state)
 	}
 }
 
-/* ---- closed-socket ---- */
+/* ---- closed-socket --------------------------------------------------------------------------- */
 
 static void closed_socket_is_certain_if_the_close_was_seen(void **state)
 {
@@ -166,6 +191,22 @@ static void closed_socket_of_a_listener(void **state)
 	assert_true(story_says(s, "pid 3 server closed the listening socket"));
 }
 
+static void closed_socket_forgotten_by_a_restart(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_RST_SENT, tcp("10.0.1.2", 5000, "10.0.2.2", 80));
+
+	e->pkt.tcp_flags = ACK;
+	story_own_socket(e, TCP_LISTEN);
+	judged(s, "closed-socket, likely");
+	assert_true(story_says(s, "not known here, though its service listens"));
+	e->pkt.tcp_flags = SYN | ACK;
+	judged(s, "unknown, unknown");
+	e->pkt.tcp_flags = ACK;
+	story_stack(s, e, "tcp_v4_send_reset", "tcp_check_req"); /* the end of a handshake */
+	judged(s, "unknown, unknown");
+}
+
 static void a_reset_that_finds_no_socket_is_no_failure(void **state)
 {
 	struct story *s = *state;
@@ -174,7 +215,7 @@ static void a_reset_that_finds_no_socket_is_no_failure(void **state)
 	judged(s, "no verdict");
 }
 
-/* ---- close-with-unread-data, linger-abort ---- */
+/* ---- close-with-unread-data, linger-abort ---------------------------------------------------- */
 
 static struct rec_event *abort_by_close(struct story *s)
 {
@@ -276,11 +317,14 @@ int main(void)
 		story_test(no_listener_does_not_claim_what_it_did_not_ask),
 		story_test(no_listener_tells_the_nearest_miss),
 		story_test(no_listener_prefers_the_same_port),
+		story_test(no_listener_ignores_what_is_none),
+		story_test(no_listener_is_likely_where_no_reset_was_seen),
 		story_test(no_listener_for_udp),
 		story_test(no_listener_is_not_about_segments),
 		story_test(closed_socket_is_certain_if_the_close_was_seen),
 		story_test(closed_socket_with_an_orphan),
 		story_test(closed_socket_of_a_listener),
+		story_test(closed_socket_forgotten_by_a_restart),
 		story_test(a_reset_that_finds_no_socket_is_no_failure),
 		story_test(unread_data_is_certain),
 		story_test(unread_data_by_the_kernels_reason),

@@ -207,7 +207,7 @@ static void every_cause_is_listed_and_has_what_it_needs(void **state)
 	assert_true(unknown_seen);
 }
 
-/* ---- questions ---- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static bool asked(const question_vec *q, uint32_t kind, const char *name)
 {
@@ -300,7 +300,7 @@ static void needs_are_none_without_a_namespace(void **state)
 	vec_free(&q);
 }
 
-/* ---- incidents ---- */
+/* ---- incidents ------------------------------------------------------------------------------- */
 
 static void key_of(struct rec_tuple t, const char *cause, uint32_t netns, char key[256])
 {

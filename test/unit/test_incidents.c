@@ -45,18 +45,25 @@ static uint64_t seconds(unsigned n)
 	return (1000 + n) * NSEC_PER_SEC;
 }
 
-/* A refused connection to that port at that time: the id of its incident. */
-static uint64_t refused(struct fixture *f, uint16_t port, uint64_t ns, bool *repeats)
+/* A refused connection of the n-th client to that port at that time: the id of its incident. */
+static uint64_t refused_by(struct fixture *f, unsigned n, uint16_t port, uint64_t ns, bool *repeats)
 {
+	char client_addr[32];
 	struct verdict v = {.cause = "no-listener", .netns = HOST, .mono_ns = ns, .events = 2};
 	static uint16_t client = 40000;
 	uint64_t id;
 
-	v.flow = tcp("10.0.1.2", client++, "10.0.2.2", port);
+	snprintf(client_addr, sizeof(client_addr), "10.0.%u.%u", n / 250, 1 + n % 250);
+	v.flow = tcp(client_addr, client++, "10.0.200.2", port);
 	verdict_explain(&v, "Nobody listens on %u.", port);
 	id = incidents_add(f->in, &v, repeats);
 	verdict_free(&v); /* whatever was left of it */
 	return id;
+}
+
+static uint64_t refused(struct fixture *f, uint16_t port, uint64_t ns, bool *repeats)
+{
+	return refused_by(f, 1, port, ns, repeats);
 }
 
 static void incidents_are_numbered_in_order(void **state)
@@ -176,10 +183,10 @@ static void incidents_are_bounded(void **state)
 	struct fixture *f = *state;
 	bool repeats;
 
-	refused(f, 1, seconds(0), &repeats);
-	refused(f, 1, seconds(0), &repeats);
-	for (uint16_t port = 2; port <= 5000; port++) {
-		assert_int_equal(refused(f, port, seconds(1), &repeats), port);
+	refused_by(f, 1, 80, seconds(0), &repeats);
+	refused_by(f, 1, 80, seconds(0), &repeats);
+	for (unsigned n = 2; n <= 5000; n++) {
+		assert_int_equal(refused_by(f, n, 80, seconds(1), &repeats), n);
 		assert_false(repeats);
 	}
 	assert_null(incidents_get(f->in, 1)); /* the oldest went first, */
@@ -189,6 +196,27 @@ static void incidents_are_bounded(void **state)
 	assert_non_null(incidents_get(f->in, 5000 - 1023));
 	assert_null(incidents_get(f->in, 5000 - 1024));
 	assert_int_equal(incidents_count(f->in), 5000);
+}
+
+static void a_scan_is_told_by_its_first_ports(void **state)
+{
+	struct fixture *f = *state;
+	bool repeats;
+
+	for (uint16_t port = 1; port <= 100; port++) {
+		const uint64_t id = refused(f, port, seconds(0), &repeats);
+
+		assert_int_equal(id, port <= 8 ? port : 8);
+		assert_int_equal(repeats, port > 8);
+	}
+	assert_int_equal(incidents_count(f->in), 8);
+	incidents_tell(f->in, UINT64_MAX);
+	assert_int_equal(f->told.id, 8);
+	assert_int_equal(f->told.count, 92);
+	refused_by(f, 2, 9, seconds(1), &repeats); /* somebody else is somebody else */
+	assert_false(repeats);
+	refused(f, 9, seconds(62), &repeats); /* and a minute later it is news */
+	assert_false(repeats);
 }
 
 #define incidents_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -203,6 +231,7 @@ int main(void)
 		incidents_test(the_end_tells_what_is_left),
 		incidents_test(the_summary_counts_incidents_and_events),
 		incidents_test(incidents_are_bounded),
+		incidents_test(a_scan_is_told_by_its_first_ports),
 	};
 
 	return cmocka_run_group_tests_name("incidents", tests, NULL, NULL);

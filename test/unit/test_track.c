@@ -2,7 +2,7 @@
 /* When a timeline is ripe, what it waits for, and what makes it one. */
 #include "track_fixture.h"
 
-/* ---- time ---- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void a_failure_is_ripe_after_a_grace(void **state)
 {
@@ -36,12 +36,12 @@ static void answers_are_waited_for_but_not_for_ever(void **state)
 
 	fails(f, inside(), T0);
 	assert_true(track_waits(f->track));
-	assert_true(track_next_ns(f->track) == T0 + PATIENCE);
-	assert_int_equal(ripe(f, T0 + PATIENCE - 1, 1, NULL), 0);
+	assert_true(track_next_ns(f->track) == T0 + ANSWERS);
+	assert_int_equal(ripe(f, T0 + ANSWERS - 1, 1, NULL), 0);
 	assert_int_equal(questions(f, &q), 1);
 	assert_int_equal(q.kind, Q_SOCKETS);
 	assert_true(q.event_ns == T0);
-	assert_int_equal(ripe(f, T0 + PATIENCE, 1, NULL), 1);
+	assert_int_equal(ripe(f, T0 + ANSWERS, 1, NULL), 1);
 }
 
 static void answers_lower_what_is_open(void **state)
@@ -110,7 +110,7 @@ static void a_flush_makes_all_ripe(void **state)
 	assert_int_equal(ripe(f, T0, 1, NULL), 2);
 }
 
-/* ---- what weighs ---- */
+/* ---- what weighs ----------------------------------------------------------------------------- */
 
 static void supporting_events_wait_for_a_failure(void **state)
 {

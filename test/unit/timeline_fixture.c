@@ -41,7 +41,7 @@ struct rec_tuple udp(const char *src, uint16_t sport, const char *dst, uint16_t 
 	return flow_make(IPPROTO_UDP, src, sport, dst, dport);
 }
 
-/* ---- records ---- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 void rec_init(void *rec, enum rec_kind kind, uint32_t netns, uint64_t ns)
 {
@@ -101,7 +101,7 @@ void event_stack(struct world *w, struct rec_event *e, ...)
 	va_end(ap);
 }
 
-/* ---- stories ---- */
+/* ---- stories --------------------------------------------------------------------------------- */
 
 void story_start(struct story *s)
 {
@@ -276,7 +276,7 @@ void story_netns(struct story *s, uint32_t netns, const char *name)
 	assert_int_equal(world_add(s->world, &rec.hdr), 0);
 }
 
-/* ---- verdicts ---- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 const char *story_judge(struct story *s)
 {

@@ -10,6 +10,7 @@
 /* As in track.c. */
 #define GRACE (150 * MS)
 #define PATIENCE (1000 * MS)
+#define ANSWERS (5 * NSEC_PER_SEC)
 #define AFTERMATH (10 * NSEC_PER_SEC)
 
 struct fixture {

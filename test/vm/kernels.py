@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's kernel packages: finding, downloading and unpacking them into the cache, with apt but beside the host's."""
+import contextlib
+import fcntl
 import glob
 import gzip
 import hashlib
@@ -49,6 +51,15 @@ def output(words, what, **more):
     return done.stdout
 
 
+@contextlib.contextmanager
+def locked():
+    """The cache for this process alone."""
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "lock"), "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 # ---- apt, with lists, cache and sources of its own ----
 
 def _mirrors():
@@ -91,7 +102,8 @@ def _apt_environment():
     own = {"Dir::Etc::parts": "/dev/null", "Dir::Etc::main": "/dev/null", "Dir::Etc::sourceparts": "/dev/null",
            "Dir::Etc::sourcelist": os.path.abspath(sources), "Dir::State": f"{apt}/state",
            "Dir::State::status": f"{apt}/status", "Dir::Cache": f"{apt}/cache",
-           "Dir::Cache::pkgcache": "pkgcache.bin", "APT::Sandbox::User": "root", "APT::Architecture": "amd64"}
+           "Dir::Cache::pkgcache": "pkgcache.bin", "APT::Sandbox::User": "root",
+           "APT::Update::Error-Mode": "any", "APT::Architecture": "amd64"}
     settings = [line for line in output(["apt-config", "dump", "Acquire"], "asking apt for its settings").splitlines()
                 if not line.endswith(' "";')]
     _write(os.path.join(apt, "apt.conf"), "\n".join(settings + [f'{key} "{value}";' for key, value in own.items()]))
@@ -215,7 +227,6 @@ def _init():
     with open(source, "rb") as file:
         path = os.path.join(CACHE, f"init-{hashlib.sha256(file.read()).hexdigest()[:16]}")
     if not os.path.exists(path):
-        os.makedirs(CACHE, exist_ok=True)
         output([needed("gcc", "gcc"), "-D_GNU_SOURCE", "-std=gnu11", "-O2", "-static", "-o", path + ".new", source],
                "building the virtual machine's init (gcc and libc6-dev are needed)")
         os.rename(path + ".new", path)
@@ -294,6 +305,7 @@ def prepare(archive, series):
             os.rename(whole, kernel.folder)
     kernel.initramfs()
     link = os.path.join(KERNELS, series)
-    os.symlink(release, link + ".new")
-    os.rename(link + ".new", link)
+    if os.path.lexists(link):
+        os.unlink(link)
+    os.symlink(release, link)
     return kernel

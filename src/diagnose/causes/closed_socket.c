@@ -122,13 +122,44 @@ static bool judge_forgotten(struct judge *j)
 	return true;
 }
 
+/*
+ * Before 6.10 (kernel commit b533fb9cf4f7) the reset's tracepoint is silent without a full socket,
+ * but the reset itself is seen leaving, out of the function that answers.
+ */
+static bool judge_leaving(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+
+	if (fact_event(j, REC_RST_SENT) || !e->mem.closed_ns ||
+	    (!fact_stack(j, "tcp_v4_send_reset") && !fact_stack(j, "tcp_v6_send_reset")))
+		return false;
+	j->v->certainty = CERTAINTY_CERTAIN;
+	verdict_explain(j->v, "A packet arrived for a connection that the process here had closed "
+			      "already, so "
+			      "the kernel answered with a reset.");
+	verdict_evidence(j->v, "%s: %s", say_packet(&e->pkt), say_stack(j, e));
+	verdict_evidence(j->v, "pid %u %s closed the socket %s before", e->mem.closed_pid,
+			 e->mem.closed_comm, say_time(e->hdr.mono_ns - e->mem.closed_ns));
+	verdict_hit(j->v, "pid %u %s (%s) closed it; its peer %s gets the reset", e->mem.closed_pid,
+		    e->mem.closed_comm, say_netns(j, e->hdr.netns), say_dst(&e->pkt.tuple));
+	hit_all(j);
+	fix(j);
+	return true;
+}
+
 static bool judge(struct judge *j)
 {
+	if (j->ev->hdr.kind == REC_RST_OUT)
+		return judge_leaving(j);
 	if (j->ev->hdr.kind == REC_RST_SENT &&
 	    (judge_listener(j) || judge_orphan(j) || judge_forgotten(j)))
 		return true;
 	if (!reset_without_socket(j) || packet_is_syn(&j->ev->pkt))
 		return false;
+	if (!fact_answered(j, Q_CONNTRACK, NULL))
+		verdict_evidence(j->v, "whether a NAT hides its socket is not known: conntrack "
+				       "could not "
+				       "be asked, or did not answer");
 	if (j->ev->pkt.ctinfo == CTINFO_UNTRACKED)
 		verdict_evidence(j->v, "the packet was exempted from connection tracking "
 				       "(NOTRACK)");
@@ -159,6 +190,6 @@ static bool judge(struct judge *j)
 const struct cause cause_closed_socket = {
 	.id = "closed-socket",
 	.rank = RANK_ROOT,
-	.kinds = KIND(RST_SENT) | KIND(DROP),
+	.kinds = KIND(RST_SENT) | KIND(DROP) | KIND(RST_OUT),
 	.judge = judge,
 };

@@ -18,7 +18,7 @@ static bool judge(struct judge *j)
 	const struct rec_event *e = j->ev, *out = sender(j);
 
 	/* Sent by a socket of this host: then that is where the cause is. */
-	if (e->sock.state == TCP_SYN_SENT || fact_event(j, REC_RST_SENT))
+	if (e->sock.state == TCP_SYN_SENT || fact_reset_by_us(j))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,

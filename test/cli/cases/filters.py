@@ -6,14 +6,15 @@ from harness import App, on_one_processor, ping, refused, refused_datagram, regi
 
 CASES, case = registry()
 
-# What fails, by its port: (who, call, address, more). All of it comes from the namespace "client".
+# What fails, by its port: (who, call, address). All of it comes from the namespace "client"; {sport1} is the
+# source port of the first, {sport2} of the second.
 FAILURES = {
-    8001: ("alpha", refused, "server4", 41001),
-    8002: ("beta", refused, "server4", 41002),
-    8003: ("alpha", refused, "second4", 41003),
+    8001: ("alpha", refused, "server4"),
+    8002: ("beta", refused, "server4"),
+    8003: ("alpha", refused, "second4"),
     8004: ("gamma", refused_datagram, "server4"),
-    8005: ("gamma", refused, "server6", 41005),
-    8006: ("gamma", refused, "third4", 41006),  # goes out through eth1
+    8005: ("gamma", refused, "server6"),
+    8006: ("gamma", refused, "third4"),  # goes out through eth1
 }
 PINGS = {"icmp": "server4", "icmpv6": "server6"}  # dropped by a rule; known by their protocol
 
@@ -49,12 +50,12 @@ ROWS = (
     ("--src {client4} --dst {server4}", TO_SERVER4),
     ("--port 8001", {8001}),
     ("--port 8001 --port 8004", {8001, 8004}),
-    ("--port 41002", {8002}),
-    ("--sport 41002", {8002}),
+    ("--port {sport2}", {8002}),
+    ("--sport {sport2}", {8002}),
     ("--dport 8002", {8002}),
     ("--dport 8001 --dport 8005", {8001, 8005}),
-    ("--sport 41001 --dport 8001", {8001}),
-    ("--sport 41002 --dport 8001", set()),
+    ("--sport {sport1} --dport 8001", {8001}),
+    ("--sport {sport2} --dport 8001", set()),
     ("--host {server4} --dport 8001", {8001}),
     ("--host {second4} --dport 8001", set()),
     ("--proto tcp", TCP),
@@ -98,11 +99,12 @@ def filter_shows_its_own(sandbox, options, wanted):
     apps = {name: App(name, "client") for name in ("alpha", "beta", "gamma", "pinger")}
     third = App("third")
     numbers = {sandbox.netns(name) for name in os.listdir("/run/netns")} | {0}
-    more = {"third_pid": third.pid, "third_inode": sandbox.netns("third"), "alpha_pid": apps["alpha"].pid,
-            "beta_pid": apps["beta"].pid}
+    sport = 20000 + os.getpid() % 1000 * 10  # not those of another run on this machine
+    more = {"sport1": sport + 1, "sport2": sport + 2, "alpha_pid": apps["alpha"].pid, "beta_pid": apps["beta"].pid,
+            "third_pid": third.pid, "third_inode": sandbox.netns("third")}
     watch = sandbox.watch(*options.format(**sandbox.env, **more).split())
-    for port, (who, call, to, *rest) in FAILURES.items():
-        apps[who].run(call, sandbox[to], port, *rest)
+    for number, (port, (who, call, to)) in enumerate(FAILURES.items(), 1):
+        apps[who].run(call, sandbox[to], port, sport + number)
     for to in PINGS.values():
         apps["pinger"].run(ping, sandbox[to])
     watch.await_verdicts(lambda verdicts: shown(verdicts, numbers) >= wanted)
