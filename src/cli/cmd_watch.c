@@ -257,10 +257,11 @@ static int watch(struct session *s, struct command_run *command, int signals)
 				"causes that rest on the stack are not recognised\n");
 	loop(s, command, signals);
 	finish(s);
+	command_wait(command);
 	session_print_summary(s, command->pid != 0, command->status);
-	return s->broken_output			? EXIT_FAILURE
-	       : command->pid && command->ended ? command->status
-						: EXIT_SUCCESS;
+	if (s->broken_output)
+		return EXIT_FAILURE;
+	return command->pid ? command->status : EXIT_SUCCESS;
 }
 
 int cmd_watch(const struct watch_options *o)

@@ -58,14 +58,35 @@ void command_go(struct command_run *c)
 	c->go = -1;
 }
 
+static void command_ended(struct command_run *c, int status)
+{
+	c->ended = true;
+	c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 void command_reap(struct command_run *c)
 {
 	int status;
 
 	if (!c->pid || c->ended || waitpid(c->pid, &status, WNOHANG) != c->pid)
 		return;
-	c->ended = true;
-	c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	command_ended(c, status);
+}
+
+void command_wait(struct command_run *c)
+{
+	sigset_t all;
+	int status;
+
+	if (!c->pid || c->ended)
+		return;
+	/* From here on a signal ends tcpwhy, as it does anybody. */
+	sigfillset(&all);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	while (waitpid(c->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return;
+	command_ended(c, status);
 }
 
 void command_signal(const struct command_run *c, int sig)

@@ -19,6 +19,8 @@ int command_fork(char *const *argv, struct command_run *ret);
 void command_go(struct command_run *c);
 /* Collects its end, if it has ended. */
 void command_reap(struct command_run *c);
+/* Waits for its end, unwatched: --count or --duration is over before it is. */
+void command_wait(struct command_run *c);
 /* Passes a signal on. */
 void command_signal(const struct command_run *c, int sig);
 

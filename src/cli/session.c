@@ -164,10 +164,8 @@ static void refuse(struct session *s, const struct question *q)
 	s->refused++;
 	if (s->enrich)
 		return;
-	a.hdr = (struct rec_hdr){.magic = REC_MAGIC,
-				 .version = REC_VERSION,
-				 .kind = REC_ANSWER,
-				 .size = sizeof(a)};
+	a.hdr = (struct rec_hdr){
+		.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_ANSWER, .size = sizeof(a)};
 	a.hdr.netns = q->netns;
 	track_add(s->track, &a.hdr);
 }

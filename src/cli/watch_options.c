@@ -52,7 +52,7 @@ const struct option_def watch_option_defs[] = {
 	{"all", 0, OPT_FLAG, FIELD(all), SHOWN, .help = "every record, not only failures"},
 	{"json", 0, OPT_FLAG, FIELD(json), SHOWN, .help = "one JSON object a line (docs/json.md)"},
 	{"stacks", 0, OPT_FLAG, FIELD(stacks), SHOWN, .help = "the kernel and user stack of each event"},
-	{"quiet", 'q', OPT_FLAG, FIELD(quiet), SHOWN, .help = "verdicts only: no armed line, no summary"},
+	{"quiet", 'q', OPT_FLAG, FIELD(quiet), SHOWN, .help = "no armed line and, in text, no summary: verdicts only"},
 	{"color", 0, OPT_WORD, .arg = "WHEN", FIELD(color), SHOWN, .words = color_words,
 	 .help = "auto (on a terminal), always or never"},
 

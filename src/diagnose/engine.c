@@ -78,6 +78,25 @@ static void verdict_stack(const struct judge *j, struct verdict *v)
 	}
 }
 
+/* 1 if `flow` goes to the service, -1 if it comes from there, 0 if nothing tells. */
+static int service_side(const struct judge *j, const struct rec_tuple *flow)
+{
+	timeline_each_event(j->tl, e) {
+		bool syn = e->pkt.has & PKT_L4 && packet_is_syn(&e->pkt);
+		bool client = e->hdr.kind == REC_CONNECT || e->hdr.kind == REC_SYN_RETRANS ||
+			      (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT);
+		const struct rec_tuple *to = syn ? &e->pkt.tuple : &e->sock.tuple;
+
+		if (!syn && !client)
+			continue;
+		if (addr_equal(to->dst, flow->dst) && to->dport == flow->dport)
+			return 1;
+		if (addr_equal(to->dst, flow->src) && to->dport == flow->sport)
+			return -1;
+	}
+	return 0;
+}
+
 static void verdict_head(const struct judge *j, const struct cause *c, struct verdict *v)
 {
 	const struct rec_netns *n = world_netns(j->world, j->ev->hdr.netns);
@@ -87,6 +106,7 @@ static void verdict_head(const struct judge *j, const struct cause *c, struct ve
 	v->wall_ns = j->ev->hdr.wall_ns;
 	v->event = record_kind_words(j->ev->hdr.kind);
 	v->flow = j->ev->pkt.tuple;
+	v->service = service_side(j, &v->flow);
 	v->netns = j->ev->hdr.netns;
 	verdict_stack(j, v);
 	str_copy(v->ifname, sizeof(v->ifname), j->ev->ifname);
@@ -165,13 +185,13 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	return 1;
 }
 
-/* The end that is the service: told by the port, since either end may have raised the event. */
-static void service_first(const struct rec_tuple *t, struct rec_tuple *ret)
+/* The end that is the service; told by the ports where nobody saw the connection begin. */
+static void service_last(const struct verdict *v, struct rec_tuple *ret)
 {
-	*ret = *t;
-	if (t->dport && (!t->sport || t->dport <= t->sport))
-		return;
-	*ret = tuple_reverse(t);
+	const struct rec_tuple *t = &v->flow;
+	bool src = v->service ? v->service < 0 : t->sport && (!t->dport || t->sport < t->dport);
+
+	*ret = src ? tuple_reverse(t) : *t;
 }
 
 static void ends_key(const struct verdict *v, bool with_port, char *key, size_t size)
@@ -179,7 +199,7 @@ static void ends_key(const struct verdict *v, bool with_port, char *key, size_t 
 	_cleanup_strbuf_ struct strbuf client = {0}, service = {0};
 	struct rec_tuple t;
 
-	service_first(&v->flow, &t);
+	service_last(v, &t);
 	addr_text(t.src, &client);
 	endpoint_text(t.dst, with_port ? t.dport : 0, &service);
 	snprintf(key, size, "%s %u %u %s %s", v->cause, v->netns, v->flow.proto,

@@ -183,7 +183,8 @@ static void probes_attach(struct live *l)
 
 static int why_not(int err, struct strbuf *why)
 {
-	if (err == -EPERM || err == -EACCES)
+	/* For root EACCES is the verifier's word, not a missing privilege. */
+	if (err == -EPERM || (err == -EACCES && geteuid()))
 		strbuf_add(why, geteuid() ? "tcpwhy needs root to watch the kernel: run it with "
 					    "sudo"
 					  : "the kernel refuses BPF to this process (a container, "

@@ -78,7 +78,8 @@ static void key_make(struct key *key, const struct rec_tuple *tuple, uint32_t ne
 	memset(key, 0, sizeof(*key));
 	key->tuple = tuple_canonical(tuple);
 	key->tuple.pad = 0;
-	if (addr_is_loopback(tuple->src) || addr_is_loopback(tuple->dst) || !tuple_is_whole(tuple))
+	if (addr_is_loopback(tuple->src) || addr_is_loopback(tuple->dst) || !tuple->sport ||
+	    !tuple->dport)
 		key->netns = netns;
 }
 

@@ -79,6 +79,9 @@ static void make_room(struct track *t, uint64_t now)
 		bool full = t->store.n > TIMELINES_MAX || t->store.bytes > BYTES_MAX;
 
 		newer = e->newer;
+		/* The list is by last use: what follows is younger, and stays too. */
+		if (!over && !full && e->tl.state == TIMELINE_WATCHING)
+			return;
 		if (e->out || (!over && !full))
 			continue;
 		if (!over && e->tl.state == TIMELINE_RIPENING)

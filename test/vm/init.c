@@ -136,7 +136,7 @@ static void read_job(const char *run, struct job *job)
 		fail("reading %s", path);
 	for (char *c = text; c < text + size; c += strlen(c) + 1)
 		all[n++] = c;
-	words = n > 3 ? atoi(all[3]) : 0;
+	words = n > 3 ? (int)strtol(all[3], NULL, 10) : 0;
 	if (words < 1 || n < 4 + (size_t)words)
 		fail("%s is malformed", path);
 	job->mode = all[0];

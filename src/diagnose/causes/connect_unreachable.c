@@ -161,10 +161,13 @@ static bool type_is(const struct rec_route *r, const char *type)
 static bool bound_is_why(const struct judge *j)
 {
 	const struct rec_route *r = route_of(j);
+	int err = j->ev->err;
 
 	if (type_is(r, "blackhole") || type_is(r, "prohibit") || type_is(r, "unreachable"))
 		return false;
-	return (r && !r->err) || (j->ev->err == EINVAL && !addr_is_any(j->ev->pkt.tuple.src));
+	if (!addr_is_any(j->ev->pkt.tuple.src))
+		return (r && !r->err) || err == EINVAL;
+	return r && !r->err && (err == ENETUNREACH || err == EHOSTUNREACH);
 }
 
 static void tell_bound(struct judge *j)
