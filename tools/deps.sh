@@ -11,7 +11,7 @@ deps_packages()
 			echo gcc libc6-dev clang bpftool meson ninja-build pkgconf python3 libbpf-dev \
 				libmnl-dev libnetfilter-conntrack-dev libjansson-dev libcap-dev uthash-dev
 			;;
-		lab) echo python3 iproute2 iptables nftables conntrack procps ;;
+		lab) echo python3 iproute2 iptables nftables conntrack ethtool procps ;;
 		test) echo libcmocka-dev shellcheck clang-format ;;
 		esac
 	done
