@@ -19,9 +19,23 @@ static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
 	       world_stack_has(w, e, "nft_do_chain");
 }
 
+/*
+ * Both ends had closed, the process here last, and one more pure ACK was still on its way: the reset
+ * that answers it meets a socket in TIME_WAIT at most, and nothing is lost.
+ */
+static bool is_late_ack(const struct rec_event *e)
+{
+	return !e->active && !(e->sock.flags & SOCK_PRESENT) && e->pkt.has & PKT_L4 &&
+	       e->pkt.tuple.proto == IPPROTO_TCP && !e->pkt.payload &&
+	       !(e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN)) && e->mem.closed_ns &&
+	       e->mem.closed_state == TCP_CLOSE_WAIT && !e->mem.closed_unread;
+}
+
 static enum weight weigh_no_socket(const struct rec_event *e)
 {
 	/* A reset for a connection that is gone needs no answer and surprises nobody. */
+	if (is_late_ack(e))
+		return WEIGHT_NONE;
 	if (e->pkt.tuple.proto == IPPROTO_TCP)
 		return e->pkt.tcp_flags & TCPHDR_RST ? WEIGHT_NONE : WEIGHT_HARD;
 	return e->pkt.tuple.proto == IPPROTO_UDP ? WEIGHT_HARD : WEIGHT_NONE;
@@ -95,6 +109,7 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 {
 	switch (e->hdr.kind) {
 	case REC_RST_SENT:
+		return is_late_ack(e) ? WEIGHT_NONE : WEIGHT_HARD;
 	case REC_RST_RECV:
 	case REC_CONNECT:
 		return WEIGHT_HARD;
