@@ -24,6 +24,8 @@ namespaces() {
 		setting "$_ns" net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
 			net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 			net.ipv6.conf.default.router_solicitations=0
+		# Cases that run at the same time have the same addresses: at least their ports differ.
+		[ -z "${LAB_PORTS-}" ] || setting "$_ns" net.ipv4.ip_local_port_range="$LAB_PORTS"
 		# Kernels before 6.5 have no linear timeouts.
 		[ ! -e /proc/sys/net/ipv4/tcp_syn_linear_timeouts ] ||
 			setting "$_ns" net.ipv4.tcp_syn_linear_timeouts=0

@@ -31,6 +31,8 @@ def _env(case):
     env = dict(os.environ, LAB_LIB=lib, PYTHONPATH=lib, PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8",
                PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **environment(case.family))
     env.pop("LAB_FIX", None)
+    first = 10000 + os.getpid() % 45 * 1100
+    env["LAB_PORTS"] = f"{first} {first + 1099}"
     if case.fix:
         env["LAB_FIX"] = case.fix["name"]
     return env
