@@ -83,6 +83,9 @@ struct syn_sent { /* SYNs of one socket as they leave through a device */
 	u32 ifindex;
 	char ifname[16];
 	struct rec_tuple tuple;
+	u16 sport; /* of the socket itself: its address may be another's by now */
+	u16 dport;
+	u32 pad;
 };
 
 struct rst_seen { /* the last reset that arrived for a flow */
@@ -491,7 +494,7 @@ static __always_inline void event_memory(struct rec_event *r, const struct rec_t
 	if (!sk)
 		return;
 	s = bpf_map_lookup_elem(&syn_sent, &id);
-	if (s) {
+	if (s && s->sport == r->sock.tuple.sport && s->dport == r->sock.tuple.dport) {
 		r->mem.syn_count = s->count;
 		r->mem.syn_first_ns = s->first_ns;
 		r->mem.syn_ifindex = s->ifindex;

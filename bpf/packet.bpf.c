@@ -55,23 +55,29 @@ static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb
 	return 0;
 }
 
-static __always_inline void note_syn_sent(struct sock *sk, struct net_device *dev,
-					  const struct rec_tuple *t)
+SUBPROG int note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_tuple *t)
 {
 	struct syn_sent *s, first = {};
+	struct rec_tuple own = {};
 	u64 id = (u64)sk;
 
+	if (!t)
+		return 0;
 	s = bpf_map_lookup_elem(&syn_sent, &id);
 	if (s) {
 		s->count++;
-		return;
+		return 0;
 	}
 	first.count = 1;
 	first.first_ns = bpf_ktime_get_ns();
 	first.ifindex = BPF_CORE_READ(dev, ifindex);
 	bpf_probe_read_kernel_str(first.ifname, sizeof(first.ifname), &dev->name);
 	first.tuple = *t;
+	sock_tuple(id, &own);
+	first.sport = own.sport;
+	first.dport = own.dport;
 	bpf_map_update_elem(&syn_sent, &id, &first, BPF_ANY);
+	return 0;
 }
 
 SEC("tp_btf/net_dev_queue")

@@ -70,6 +70,12 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	id = (u64)sk;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
+	/* An accepted connection: its address may have been another socket's a moment ago. */
+	if (new_state == TCP_SYN_RECV && old_state != TCP_SYN_SENT) {
+		bpf_map_delete_elem(&syn_sent, &id);
+		if (cfg.task_filter)
+			bpf_map_delete_elem(&socks, &id);
+	}
 	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN) {
 		bpf_map_delete_elem(&syn_sent, &id);
 		if (cfg.task_filter)

@@ -171,18 +171,25 @@ static int timeout_ms(uint64_t now, uint64_t until)
 	return until <= now ? 0 : (int)((until - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
 }
 
+/*
+ * A command that runs decides itself what a signal means: it is passed on (the terminal has done that
+ * for Ctrl-C), and its end awaited. A second signal ends the watch all the same.
+ */
 static bool handle_signals(int fd, struct command_run *command)
 {
 	struct signalfd_siginfo info;
 	bool stop = false;
 
 	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		bool typed = info.ssi_signo == SIGINT && info.ssi_code == SI_KERNEL;
+
 		if (info.ssi_signo == SIGCHLD) {
 			command_reap(command);
 			continue;
 		}
-		command_signal(command, SIGTERM);
-		stop = true;
+		if (!typed)
+			command_signal(command, (int)info.ssi_signo);
+		stop = stop || !command->pid || command->ended || command->signals++;
 	}
 	return stop;
 }

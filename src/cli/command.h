@@ -11,7 +11,8 @@ struct command_run {
 	pid_t pid; /* 0: there is none */
 	int go;	   /* closing it lets the command start */
 	bool ended;
-	int status; /* exit status, 128 + signal */
+	unsigned signals; /* that were passed on */
+	int status;	  /* exit status, 128 + signal */
 };
 
 /* Forks; the child waits for command_go() before it runs argv. 0 or a negative errno. */

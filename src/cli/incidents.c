@@ -19,6 +19,7 @@ struct incident {
 	struct verdict v;
 	uint64_t last_ns, last_wall_ns, told_ns;
 	uint64_t total, told;
+	bool scan; /* other services of the same two ends are counted in */
 	UT_hash_handle hh;
 };
 
@@ -52,6 +53,8 @@ static void tell(struct incidents *in, struct incident *i, uint64_t now)
 	struct verdict again = i->v; /* shares its texts: only told, never freed */
 
 	again.wall_ns = i->last_wall_ns;
+	if (i->scan)
+		again.flow.sport = again.flow.dport = 0; /* many ports: none of them is meant */
 	if (i->total > i->told + 1)
 		in->fn(in->arg, &again, i->total - 1 - i->told, i->total);
 	i->told = i->total - 1;
@@ -141,8 +144,11 @@ uint64_t incidents_add(struct incidents *in, struct verdict *v, bool *ret_repeat
 		forget(in, known);
 		known = NULL;
 	}
-	if (!known)
+	if (!known) {
 		known = full_group(in, group, v->mono_ns);
+		if (known)
+			known->scan = true;
+	}
 	*ret_repeats = known != NULL;
 	if (known)
 		return repeat(in, known, v);

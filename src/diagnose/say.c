@@ -8,7 +8,7 @@
 #include <linux/icmpv6.h>
 #include <stdarg.h>
 
-#define SAY_TEXTS 16
+#define SAY_TEXTS 64
 #define SAY_SIZE 320
 
 /* One of a ring of buffers: enough for every argument of one sentence. */

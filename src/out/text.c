@@ -194,7 +194,7 @@ void text_repeat(const struct out_options *o, const struct verdict *v, uint64_t 
 	escape_text(v->cause ? v->cause : "", &out);
 	strbuf_addc(&out, ' ');
 	service_add(&v->flow, &out);
-	strbuf_addf(&out, ": %llu more (%llu in all)\n", (unsigned long long)count,
+	strbuf_addf(&out, ": %llu more (at least %llu in all)\n", (unsigned long long)count,
 		    (unsigned long long)total);
 	out_write(o, &out);
 }

@@ -41,6 +41,17 @@ static enum weight weigh_no_socket(const struct rec_event *e)
 	return e->pkt.tuple.proto == IPPROTO_UDP ? WEIGHT_HARD : WEIGHT_NONE;
 }
 
+/* A ping that is dropped on purpose. (Redirects, say, are dropped by NAT itself, and nobody minds.) */
+static bool echo_is_filtered(const struct rec_event *e)
+{
+	uint8_t type = e->pkt.icmp_type;
+
+	if (strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
+	    strcmp(e->reason_name, "IP_RPFILTER") != 0)
+		return false;
+	return e->pkt.tuple.family == 6 ? type == 128 || type == 129 : type == 8 || type == 0;
+}
+
 static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 {
 	const struct reason *reason = drop_reason(e->reason_name);
@@ -52,9 +63,7 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	 * Errors and echo are about something else; a lost one is nobody's failed connection,
 	 * unless it was filtered.
 	 */
-	if (!tcp && e->pkt.tuple.proto != IPPROTO_UDP &&
-	    strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
-	    strcmp(e->reason_name, "IP_RPFILTER") != 0)
+	if (!tcp && e->pkt.tuple.proto != IPPROTO_UDP && !echo_is_filtered(e))
 		return WEIGHT_NONE;
 	/* An ICMP error about this connection: what follows tells if it was needed. */
 	if (e->pkt.icmp_type && tcp)

@@ -128,11 +128,12 @@ const struct rec_netns *world_netns(const struct world *w, uint32_t inum)
 	return n && n->known ? &n->rec : NULL;
 }
 
-static bool name_is(const char *name, const char *function)
+bool symbol_is(const struct rec_symbol *s, const char *function)
 {
 	size_t len = strlen(function);
 
-	return strncmp(name, function, len) == 0 && (name[len] == '\0' || name[len] == '.');
+	return strncmp(s->name, function, len) == 0 &&
+	       (s->name[len] == '\0' || s->name[len] == '.');
 }
 
 /*
@@ -141,7 +142,7 @@ static bool name_is(const char *name, const char *function)
  */
 static bool is_softirq_entry(const struct rec_symbol *s)
 {
-	return name_is(s->name, "handle_softirqs") || name_is(s->name, "__do_softirq");
+	return symbol_is(s, "handle_softirqs") || symbol_is(s, "__do_softirq");
 }
 
 bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function)
@@ -149,7 +150,7 @@ bool world_stack_has(const struct world *w, const struct rec_event *e, const cha
 	for (unsigned i = 0; i < e->nr_kstack; i++) {
 		const struct rec_symbol *s = world_symbol(w, e->kstack[i]);
 
-		if (s && name_is(s->name, function))
+		if (s && symbol_is(s, function))
 			return true;
 		if (s && is_softirq_entry(s))
 			return false;

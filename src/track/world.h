@@ -24,6 +24,9 @@ const struct rec_netns *world_netns(const struct world *w, uint32_t inum);
 /* True once for each namespace that nothing is known of, so that it is asked for once. */
 bool world_netns_wanted(struct world *w, uint32_t inum);
 
+/* Is it that function? Suffixes of the compiler (.part.0, .isra.0) don't count. */
+bool symbol_is(const struct rec_symbol *s, const char *function);
+
 /*
  * Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in the kernel
  * stack of e?

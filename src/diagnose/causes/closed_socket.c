@@ -163,11 +163,28 @@ static bool judge(struct judge *j)
 	if (j->ev->pkt.ctinfo == CTINFO_UNTRACKED)
 		verdict_evidence(j->v, "the packet was exempted from connection tracking "
 				       "(NOTRACK)");
-	verdict_explain(j->v,
-			"A packet (%u bytes) arrived for a connection whose socket here is closed, "
-			"so the kernel "
-			"answered with a reset.",
-			j->ev->pkt.payload);
+	if (j->ev->pkt.tcp_flags & TCPHDR_SYN)
+		verdict_explain(j->v,
+				"An answer (SYN-ACK) arrived to a SYN that no socket here waits "
+				"for at %s: it was "
+				"given up, or was sent from another address (a NAT that the answer "
+				"went around), "
+				"or somebody else sent it with this address.",
+				say_dst(&j->ev->pkt.tuple));
+	else if (j->ev->mem.closed_ns)
+		verdict_explain(j->v,
+				"A packet (%u bytes) arrived for a connection whose socket here is "
+				"closed, "
+				"so the kernel answered with a reset.",
+				j->ev->pkt.payload);
+	else
+		verdict_explain(j->v,
+				"A packet (%u bytes) arrived that belongs to no socket here, so "
+				"the kernel "
+				"answered with a reset: its connection was closed, or is known "
+				"here by another "
+				"address only (a NAT that was not undone).",
+				j->ev->pkt.payload);
 	verdict_evidence(j->v, "%s found no socket: %s", say_packet(&j->ev->pkt),
 			 say_stack(j, j->ev));
 	if (tell_close(j)) {

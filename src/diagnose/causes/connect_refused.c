@@ -32,7 +32,7 @@ static bool judge(struct judge *j)
 	verdict_explain(j->v,
 			"%s refused the connection: it answered the SYN with %s. Nothing listens "
 			"on that port there, or a "
-			"firewall there rejects it. This host did all it could.",
+			"firewall there rejects it. Nothing in this network namespace hindered it.",
 			say_dst(&e->sock.tuple),
 			icmp && !rst ? "an ICMP error (port unreachable)" : "a reset");
 	if (rst)

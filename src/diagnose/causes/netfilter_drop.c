@@ -78,7 +78,7 @@ static void where_from_stack(const struct judge *j, const struct rec_event *e, s
 			continue;
 		}
 		for (size_t k = 0; inside && k < ARRAY_SIZE(hook_points); k++) {
-			if (strcmp(hook_points[k].function, s->name) != 0)
+			if (!symbol_is(s, hook_points[k].function))
 				continue;
 			w->hook = hook_points[k].hook;
 			w->chain = hook_points[k].chain;
@@ -135,22 +135,25 @@ static const struct rec_event *reject_answer(const struct judge *j)
 
 /*
  * One lost segment of a running connection is repaired by TCP, and a rule that drops what conntrack
- * calls INVALID does so on purpose. It is a failure when it goes on: another drop, a
- * retransmission, an error.
+ * calls INVALID does so on purpose. It is a failure when it goes on: the same segment is dropped
+ * again, or the connection ends with an error. An ICMP error that is lost hurts if something waits
+ * for it.
  */
 static bool connection_suffers(const struct judge *j)
 {
 	const struct rec_event *ev = j->ev;
+	bool icmp = ev->pkt.icmp_type != 0;
 
-	if (ev->pkt.tuple.proto != IPPROTO_TCP || packet_is_syn(&ev->pkt))
+	if (ev->pkt.tuple.proto != IPPROTO_TCP || (packet_is_syn(&ev->pkt) && !icmp))
 		return true;
 	timeline_each_event(j->tl, e) {
 		if (e == ev || e->hdr.mono_ns < ev->hdr.mono_ns)
 			continue;
-		if (is_netfilter_drop(j, e) && tuple_equal(&e->pkt.tuple, &ev->pkt.tuple))
+		if (is_netfilter_drop(j, e) && tuple_equal(&e->pkt.tuple, &ev->pkt.tuple) &&
+		    e->pkt.seq == ev->pkt.seq)
 			return true;
-		if (e->hdr.kind == REC_RETRANS || e->hdr.kind == REC_SYNACK_RETRANS ||
-		    e->hdr.kind == REC_SOCK_ERR)
+		if (e->hdr.kind == REC_SYNACK_RETRANS || e->hdr.kind == REC_SOCK_ERR ||
+		    (icmp && e->hdr.kind == REC_RETRANS))
 			return true;
 	}
 	return false;
@@ -182,6 +185,9 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *answer = reject_answer(j), *ev = j->ev;
 	const struct rec_tuple *t = &ev->pkt.tuple;
+	const char *about = ev->pkt.icmp_type && t->proto == IPPROTO_TCP && ev->hdr.kind == REC_DROP
+				    ? "an ICMP error about"
+				    : "the packet";
 	struct rec_tuple forward = *t;
 	struct where w;
 
@@ -193,9 +199,9 @@ static bool judge(struct judge *j)
 	where_from_stack(j, ev, &w);
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
-			"Netfilter, the kernel's firewall, %s the packet %s at the %s hook (IPv%u, "
+			"Netfilter, the kernel's firewall, %s %s %s at the %s hook (IPv%u, "
 			"%s chains) of %s.",
-			answer ? "rejected" : "dropped", say_tuple(&forward),
+			answer ? "rejected" : "dropped", about, say_tuple(&forward),
 			w.hook ? w.hook : "(unknown)", t->family, w.chain ? w.chain : "its",
 			say_netns(j, ev->hdr.netns));
 	if (answer)

@@ -147,7 +147,7 @@ static bool judge(struct judge *j)
 			: t->proto == IPPROTO_TCP ? "refused the connection with a reset"
 						  : "refused the packet");
 	evidence(j, near);
-	if (near)
+	if (near && !silent)
 		near_miss(j, near);
 	else
 		verdict_fix(j->v, "none",

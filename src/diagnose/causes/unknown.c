@@ -88,6 +88,9 @@ static bool judge(struct judge *j)
 				 say_netns(j, e->hdr.netns));
 		j->ev = e = loss;
 	}
+	/* The end that sent the reset knows more than the one that got it. */
+	if (e->hdr.kind == REC_RST_RECV && fact_event(j, REC_RST_SENT))
+		j->ev = e = fact_event(j, REC_RST_SENT);
 	j->v->certainty = CERTAINTY_UNKNOWN;
 	switch (e->hdr.kind) {
 	case REC_DROP:
