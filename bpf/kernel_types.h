@@ -43,7 +43,6 @@ enum {
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
 #define BPF_F_USER_STACK (1ULL << 8)
-#define BPF_RB_AVAIL_DATA 0
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -122,7 +121,6 @@ struct sock {
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
 	u16 sk_protocol;
-	u16 sk_type;
 	u8 sk_shutdown;
 	unsigned long sk_lingertime;
 	struct socket *sk_socket;
@@ -172,9 +170,7 @@ struct sk_buff {
 	unsigned long _nfct;
 	unsigned int len;
 	__u16 protocol;
-	__u16 transport_header;
 	__u16 network_header;
-	__u16 mac_header;
 	__u16 vlan_tci;
 	__be16 vlan_proto;
 	int skb_iif;
@@ -230,15 +226,10 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
-struct nsproxy {
-	struct net *net_ns;
-};
-
 struct task_struct {
 	int pid;
 	int tgid;
 	struct files_struct *files;
-	struct nsproxy *nsproxy;
 };
 
 /* arch/x86/include/asm/ptrace.h */

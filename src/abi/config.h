@@ -50,8 +50,7 @@ struct config {
 	u32 burst_key;
 	u32 burst_flow;
 	u8 all; /* noise too */
-	u8 stacks_user;
-	u8 pad[6];
+	u8 pad[7];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */
 };
 

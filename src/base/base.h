@@ -32,16 +32,8 @@ static inline void close_fd(int *fd)
 	*fd = -1;
 }
 
-static inline void fclose_ptr(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-	*f = NULL;
-}
-
 #define _cleanup_free_ _cleanup_(free_ptr)
 #define _cleanup_close_ _cleanup_(close_fd)
-#define _cleanup_fclose_ _cleanup_(fclose_ptr)
 
 #define NSEC_PER_SEC ((uint64_t)1000000000)
 #define NSEC_PER_MSEC ((uint64_t)1000000)

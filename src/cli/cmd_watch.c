@@ -172,8 +172,8 @@ static int timeout_ms(uint64_t now, uint64_t until)
 }
 
 /*
- * A command that runs decides itself what a signal means: it is passed on (the terminal has done that
- * for Ctrl-C), and its end awaited. A second signal ends the watch all the same.
+ * A command that runs decides itself what a signal means: it is passed on (the terminal has done
+ * that for Ctrl-C), and its end awaited. A second signal ends the watch all the same.
  */
 static bool handle_signals(int fd, struct command_run *command)
 {

@@ -268,7 +268,10 @@ static void add_count(void *arg, const struct count_key *key, const struct count
 				 (unsigned long long)sym->offset);
 	}
 	if (ns)
-		str_copy(row->netns, sizeof(row->netns), ns->name[0] ? ns->name : ns->container);
+		str_copy(row->netns, sizeof(row->netns),
+			 world_is_host(ns) ? "host"
+			 : ns->name[0]	   ? ns->name
+					   : ns->container);
 }
 
 void session_print_summary(struct session *s, bool command, int status)

@@ -110,11 +110,13 @@ static void verdict_head(const struct judge *j, const struct cause *c, struct ve
 	v->netns = j->ev->hdr.netns;
 	verdict_stack(j, v);
 	str_copy(v->ifname, sizeof(v->ifname), j->ev->ifname);
-	if (n && n->name[0])
+	if (world_is_host(n))
+		str_copy(v->netns_name, sizeof(v->netns_name), "host");
+	else if (n && n->name[0])
 		str_copy(v->netns_name, sizeof(v->netns_name), n->name);
 	else if (n && n->container[0])
 		str_copy(v->netns_name, sizeof(v->netns_name), n->container);
-	else if (n && n->pid > 1)
+	else if (n && n->pid)
 		snprintf(v->netns_name, sizeof(v->netns_name), "pid %u (%s)", n->pid, n->comm);
 }
 
@@ -152,6 +154,23 @@ static void judge_event(struct judge *j, struct best *best)
 	}
 }
 
+/* An answer that is an error tells nothing, which is not the same as nothing being there. */
+static void tell_failed_lookups(const struct timeline *tl, struct verdict *v)
+{
+	unsigned n = 0;
+	int err = 0;
+
+	timeline_each(tl, REC_ANSWER, struct rec_answer, a) {
+		n += a->err != 0;
+		err = a->err ? a->err : err;
+	}
+	if (n)
+		verdict_evidence(v,
+				 "%u lookups could not be made (%s): what they would have told is "
+				 "missing",
+				 n, errno_name(-err));
+}
+
 int diagnose(const struct timeline *tl, const struct world *w, const struct diagnose_loss *loss,
 	     struct verdict *ret)
 {
@@ -170,6 +189,8 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	if (!best.cause)
 		return 0;
 	best.v.events = events ? events : 1;
+	if (best.v.certainty != CERTAINTY_CERTAIN)
+		tell_failed_lookups(tl, &best.v);
 	if (tl->open)
 		verdict_evidence(&best.v,
 				 "%u lookups were not answered in time: what they would have told "

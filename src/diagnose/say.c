@@ -79,7 +79,7 @@ const char *say_netns(const struct judge *j, uint32_t inum)
 		return say("netns %s", n->name);
 	if (n && n->container[0])
 		return say("container %s", n->container);
-	if (n && n->pid == 1)
+	if (world_is_host(n))
 		return say("the host's own netns");
 	if (n && n->pid)
 		return say("netns of pid %" PRIu32 " (%s)", n->pid, n->comm);
@@ -92,7 +92,7 @@ const char *say_netns_prefix(const struct judge *j, uint32_t inum)
 
 	if (n && n->name[0])
 		return say("ip netns exec %s ", n->name);
-	if (n && n->pid > 1)
+	if (n && n->pid && !world_is_host(n))
 		return say("nsenter -t %" PRIu32 " -n ", n->pid);
 	return "";
 }

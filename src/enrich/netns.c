@@ -221,11 +221,6 @@ struct netns *netns_at(struct netns_map *m, size_t i)
 	return i < m->v.n ? &m->v.v[i] : NULL;
 }
 
-uint32_t netns_own(const struct netns_map *m)
-{
-	return m->own;
-}
-
 /*
  * The paths may meanwhile lead to another namespace, or nowhere. A file descriptor or -ESRCH,
  * -EPERM….

@@ -48,9 +48,6 @@ struct netns *netns_find(struct netns_map *m, uint32_t inum);
 /* The i-th known namespace, NULL after the last. */
 struct netns *netns_at(struct netns_map *m, size_t i);
 
-/* The namespace that the calling thread lived in when the map was opened. */
-uint32_t netns_own(const struct netns_map *m);
-
 /* Moves the calling thread (no other) into a namespace. 0; -ESRCH if it is gone, -EPERM… */
 int netns_enter(struct netns_map *m, uint32_t inum);
 /* Moves it back. */

@@ -31,7 +31,7 @@ struct live {
 	uint64_t invalid;
 };
 
-/* ---- names.c: the kernel's reasons --------------------------------------------------------------- */
+/* ---- names.c: the kernel's reasons ----------------------------------------------------------- */
 
 /* The members of an enum of the kernel, their common prefix taken off. Missing enum: no names. */
 int names_load(const struct btf *btf, const char *type, const char *prefix, struct names *ret);
@@ -39,7 +39,7 @@ void names_free(struct names *names);
 /* "" if it has none. */
 const char *names_get(const struct names *names, uint32_t n);
 
-/* ---- probes.c ------------------------------------------------------------------------------------ */
+/* ---- probes.c -------------------------------------------------------------------------------- */
 
 /* Chooses the form of each probe that this kernel's tracepoint fits; the others aren't loaded. */
 void probes_choose(struct live *l, const struct btf *btf, bool tasks);

@@ -20,8 +20,8 @@ static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
 }
 
 /*
- * Both ends had closed, the process here last, and one more pure ACK was still on its way: the reset
- * that answers it meets a socket in TIME_WAIT at most, and nothing is lost.
+ * Both ends had closed, the process here last, and one more pure ACK was still on its way: the
+ * reset that answers it meets a socket in TIME_WAIT at most, and nothing is lost.
  */
 static bool is_late_ack(const struct rec_event *e)
 {
@@ -41,7 +41,9 @@ static enum weight weigh_no_socket(const struct rec_event *e)
 	return e->pkt.tuple.proto == IPPROTO_UDP ? WEIGHT_HARD : WEIGHT_NONE;
 }
 
-/* A ping that is dropped on purpose. (Redirects, say, are dropped by NAT itself, and nobody minds.) */
+/*
+ * A ping that is dropped on purpose. (Redirects, say, are dropped by NAT itself, and nobody minds.)
+ */
 static bool echo_is_filtered(const struct rec_event *e)
 {
 	uint8_t type = e->pkt.icmp_type;
@@ -78,6 +80,13 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	 */
 	if (tcp && strcmp(e->reason_name, "NETFILTER_DROP") == 0 && e->pkt.has & PKT_L4 &&
 	    (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN)
+		return WEIGHT_SOFT;
+	/*
+	 * A running connection whose way is gone (its namespace is being taken down, say) ends by
+	 * itself.
+	 */
+	if (tcp && strcmp(e->reason_name, "IP_OUTNOROUTES") == 0 && e->pkt.has & PKT_L4 &&
+	    !(e->pkt.tcp_flags & TCPHDR_SYN))
 		return WEIGHT_SOFT;
 	if (reason->weight == REASON_FAILURE)
 		return WEIGHT_HARD;

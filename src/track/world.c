@@ -99,6 +99,11 @@ static int netns_add(struct world *w, const struct rec_netns *rec)
 	return 0;
 }
 
+bool world_is_host(const struct rec_netns *n)
+{
+	return n && !n->name[0] && !n->container[0] && (n->pid == 1 || n->pid == 2);
+}
+
 bool world_netns_wanted(struct world *w, uint32_t inum)
 {
 	return inum && !netns_find(w, inum) && netns_new(w, inum);

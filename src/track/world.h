@@ -21,6 +21,9 @@ int world_add(struct world *w, const struct rec_hdr *rec);
 const struct rec_symbol *world_symbol(const struct world *w, uint64_t addr);
 const struct rec_netns *world_netns(const struct world *w, uint32_t inum);
 
+/* The namespace that the machine started with: init (1) or kthreadd (2) live there. NULL: no. */
+bool world_is_host(const struct rec_netns *n);
+
 /* True once for each namespace that nothing is known of, so that it is asked for once. */
 bool world_netns_wanted(struct world *w, uint32_t inum);
 

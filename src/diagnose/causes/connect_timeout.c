@@ -2,8 +2,6 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
-static const char *const sysctls[] = {"net.ipv4.tcp_syn_retries", NULL};
-
 static bool concerns(const struct rec_event *e)
 {
 	return e->hdr.kind == REC_STATE || e->err == ETIMEDOUT;
@@ -84,9 +82,8 @@ static bool judge(struct judge *j)
 const struct cause cause_connect_timeout = {
 	.id = "connect-timeout",
 	.rank = RANK_CONSEQUENCE,
-	.kinds = KIND(STATE) | KIND(SOCK_ERR),
+	.kinds = KIND(STATE),
 	.needs = Q_ROUTE,
-	.sysctls = sysctls,
 	.concerns = concerns,
 	.judge = judge,
 };

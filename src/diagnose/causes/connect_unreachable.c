@@ -267,6 +267,8 @@ static bool judge(struct judge *j)
 			return false;
 		break;
 	case REC_DROP:
+		if (track_weight(e, j->world) != WEIGHT_HARD && !fact_event(j, REC_SOCK_ERR))
+			return false;
 		if (e != drop && !ttl_ran_out(j) && !fact_stack(j, "ip_error") &&
 		    !fact_stack(j, "ip6_pkt_drop") &&
 		    strcmp(e->reason_name, "IP_INNOROUTES") != 0 &&

@@ -6,11 +6,8 @@
  * net/ipv4/tcp_input.c tcp_conn_request: a full accept queue (LISTENOVERFLOWS) or SYN queue
  * (TCPREQQFULLDROP).
  */
-static const char *const counters[] = {"TcpExtListenOverflows", "TcpExtListenDrops",
-				       "TcpExtTCPReqQFullDrop", NULL};
-static const char *const sysctls[] = {"net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog",
-				      "net.ipv4.tcp_syncookies", "net.ipv4.tcp_abort_on_overflow",
-				      NULL};
+static const char *const counters[] = {"TcpExtListenOverflows", "TcpExtTCPReqQFullDrop", NULL};
+static const char *const sysctls[] = {"net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", NULL};
 
 static bool concerns(const struct rec_event *e)
 {
@@ -55,7 +52,7 @@ static bool event_says_so(const struct judge *j)
 
 static void find(const struct judge *j, struct finding *f)
 {
-	uint64_t overflows = fact_counter(j, counters[0]), reqq = fact_counter(j, counters[2]);
+	uint64_t overflows = fact_counter(j, counters[0]), reqq = fact_counter(j, counters[1]);
 	const struct rec_event *e = j->ev;
 
 	*f = (struct finding){.listener = find_listener(j)};

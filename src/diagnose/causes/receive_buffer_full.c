@@ -3,7 +3,7 @@
 #include "record/reason.h"
 #include "record/record.h"
 
-static const char *const sysctls[] = {"net.core.rmem_max", "net.core.rmem_default", NULL};
+static const char *const sysctls[] = {"net.core.rmem_max", NULL};
 
 static bool reason_is_ours(const char *name)
 {
