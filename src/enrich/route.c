@@ -158,6 +158,7 @@ static void route_find(struct nl *nl, const struct rec_tuple *t, uint32_t ifinde
 		       struct rec_route *ret)
 {
 	struct ask ask = {.tuple = t, .with_src = addr_is_local(nl, t->src)};
+	struct rec_route without_src = {0};
 	int err;
 
 	ret->tuple = *t;
@@ -171,7 +172,11 @@ static void route_find(struct nl *nl, const struct rec_tuple *t, uint32_t ifinde
 		}
 		ask = (struct ask){.tuple = t};
 	}
-	route_complete(ret, route_ask(nl, &ask, ret));
+	err = route_ask(nl, &ask, ret);
+	route_complete(ret, err);
+	/* Is it the destination, or that this source (a loopback address, say) can't go there? */
+	if (err && ask.with_src && !route_ask(nl, &(struct ask){.tuple = t}, &without_src))
+		ret->type = RTN_UNSPEC;
 }
 
 static int neigh_parse(const struct nlmsghdr *nlh, void *arg)

@@ -29,6 +29,24 @@ static bool flags_impossible(uint8_t flags)
 	}
 }
 
+/* A SYN-ACK has no window to be outside of: conntrack looked for its connection in another place. */
+static void explain_odd(struct judge *j, bool undone)
+{
+	verdict_explain(j->v,
+			"A packet of this connection was INVALID for conntrack, though there is an "
+			"entry for it, "
+			"so %s. With the address %s it found no socket on this host, which "
+			"answered with a "
+			"reset. Perhaps a rule puts the two directions into different conntrack "
+			"zones.",
+			undone ? "its NAT was not undone" : "it was not translated",
+			say_dst(&j->ev->pkt.tuple));
+	verdict_fix(j->v, "both directions are then found by the same entry",
+		    "look for zone rules: %snft list ruleset | grep zone; %siptables -t raw -S | "
+		    "grep zone",
+		    say_netns_prefix(j, j->ev->hdr.netns), say_netns_prefix(j, j->ev->hdr.netns));
+}
+
 static void explain(struct judge *j, const struct rec_ct *ct, const struct rec_sock_info *victim,
 		    bool undone)
 {
@@ -113,7 +131,10 @@ static bool judge(struct judge *j)
 	/* A SYN-ACK has no window to be outside of: perhaps zones keep the two directions apart. */
 	odd = (p->tcp_flags & TCPHDR_SYN && !flags_impossible(p->tcp_flags)) || ct->zone;
 	j->v->certainty = active && !odd ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
-	explain(j, ct, victim, undone);
+	if (odd)
+		explain_odd(j, undone);
+	else
+		explain(j, ct, victim, undone);
 	verdict_evidence(j->v, "%s: no socket", say_stack(j, j->ev));
 	if (active)
 		verdict_evidence(j->v,
@@ -133,11 +154,8 @@ static bool judge(struct judge *j)
 				 say_owner(j, victim), say_netns(j, victim->hdr.netns),
 				 tcp_state_name(victim->state));
 	hit_all(j);
-	if (odd)
-		verdict_evidence(j->v, "it is no matter of the TCP window: does a rule put the two "
-				       "directions "
-				       "into different conntrack zones (CT --zone)?");
-	fixes(j, !odd && !flags_impossible(p->tcp_flags));
+	if (!odd)
+		fixes(j, !flags_impossible(p->tcp_flags));
 	return true;
 }
 
