@@ -20,15 +20,18 @@ static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
 }
 
 /*
- * Both ends had closed, the process here last, and one more pure ACK was still on its way: the
- * reset that answers it meets a socket in TIME_WAIT at most, and nothing is lost.
+ * Both ends have just closed (a socket whose peer hasn't would still be there, in FIN_WAIT2), and one
+ * more pure ACK was on its way: the reset that answers it meets a socket in TIME_WAIT at most, and
+ * nothing is lost. Whether the port is still listened on makes no difference.
  */
 static bool is_late_ack(const struct rec_event *e)
 {
-	return !e->active && !(e->sock.flags & SOCK_PRESENT) && e->pkt.has & PKT_L4 &&
-	       e->pkt.tuple.proto == IPPROTO_TCP && !e->pkt.payload &&
-	       !(e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN)) && e->mem.closed_ns &&
-	       e->mem.closed_state == TCP_CLOSE_WAIT && !e->mem.closed_unread;
+	bool alone = !(e->sock.flags & SOCK_PRESENT) || e->sock.state == TCP_LISTEN;
+
+	return !e->active && alone && e->pkt.has & PKT_L4 && e->pkt.tuple.proto == IPPROTO_TCP &&
+	       !e->pkt.payload && !(e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN)) &&
+	       e->mem.closed_ns && !e->mem.closed_unread &&
+	       e->hdr.mono_ns - e->mem.closed_ns < NSEC_PER_SEC;
 }
 
 static enum weight weigh_no_socket(const struct rec_event *e)

@@ -67,6 +67,7 @@ static void one_event_goes_to_the_first_cause_that_fits(void **state)
 	/* conntrack-invalid and closed-socket both fit this one. */
 	e->pkt.tcp_flags = ACK;
 	e->mem.closed_ns = e->hdr.mono_ns - 1;
+	e->pkt.payload = 100; /* a pure ACK would be one that is merely late */
 	judged(s, "closed-socket, certain");
 	story_conntrack(s, to_service(), inside);
 	judged(s, "conntrack-invalid, likely");
