@@ -91,6 +91,15 @@ bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret)
 	return false;
 }
 
+const struct rec_route *fact_route(const struct judge *j, const uint8_t dst[16])
+{
+	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
+		if (r->hdr.netns == j->ev->hdr.netns && addr_equal(r->tuple.dst, dst))
+			return r;
+	}
+	return NULL;
+}
+
 uint64_t fact_counter(const struct judge *j, const char *name)
 {
 	uint64_t delta = 0;

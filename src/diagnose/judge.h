@@ -7,15 +7,11 @@
 #define TCPWHY_JUDGE_H
 
 #include "diagnose/verdict.h"
+#include "record/record.h"
 #include "track/track.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-
-#define TCPHDR_FIN 0x01
-#define TCPHDR_SYN 0x02
-#define TCPHDR_RST 0x04
-#define TCPHDR_ACK 0x10
 
 #define TCP_STATE_NEW_SYN_RECV 12 /* include/net/tcp_states.h */
 
@@ -104,6 +100,8 @@ bool fact_conntrack_active(const struct judge *j);
 bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret_late_us);
 /* The value of a sysctl in ev's namespace: true if it is known. */
 bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret);
+/* The route that a lookup found to dst, in ev's namespace; NULL: not known. */
+const struct rec_route *fact_route(const struct judge *j, const uint8_t dst[16]);
 /* A counter's increase since the base line, 0 if unknown. */
 uint64_t fact_counter(const struct judge *j, const char *name);
 /* A socket that a lookup found for these ends (either orientation), alive. */

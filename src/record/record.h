@@ -6,6 +6,12 @@
 #include "abi/record.h"
 #include "base/base.h"
 
+/* Flags of the TCP header, RFC 9293 section 3.1. */
+#define TCPHDR_FIN 0x01
+#define TCPHDR_SYN 0x02
+#define TCPHDR_RST 0x04
+#define TCPHDR_ACK 0x10
+
 /*
  * Checks that buf holds one whole record of this version: magic, kind, size, counts within their
  * arrays, strings terminated. 0, -EBADMSG (damaged), -EPROTONOSUPPORT (another version) or -E2BIG

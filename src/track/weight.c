@@ -6,10 +6,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#define TCPHDR_FIN 0x01
-#define TCPHDR_SYN 0x02
-#define TCPHDR_RST 0x04
-
 /* The kernel gives no reason, yet the stack shows a place that drops on purpose. */
 static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
 {
@@ -36,9 +32,9 @@ static bool is_late_ack(const struct rec_event *e)
 
 static enum weight weigh_no_socket(const struct rec_event *e)
 {
-	/* A reset for a connection that is gone needs no answer and surprises nobody. */
 	if (is_late_ack(e))
 		return WEIGHT_NONE;
+	/* A reset for a connection that is gone needs no answer and surprises nobody. */
 	if (e->pkt.tuple.proto == IPPROTO_TCP)
 		return e->pkt.tcp_flags & TCPHDR_RST ? WEIGHT_NONE : WEIGHT_HARD;
 	return e->pkt.tuple.proto == IPPROTO_UDP ? WEIGHT_HARD : WEIGHT_NONE;

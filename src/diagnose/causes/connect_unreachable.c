@@ -95,19 +95,9 @@ static bool judge_waiting(struct judge *j)
 	return false;
 }
 
-static const struct rec_route *route_of(const struct judge *j)
-{
-	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
-		if (r->hdr.netns == j->ev->hdr.netns &&
-		    addr_equal(r->tuple.dst, j->ev->pkt.tuple.dst))
-			return r;
-	}
-	return NULL;
-}
-
 static void tell_neighbour(struct judge *j, const struct rec_event *drop)
 {
-	const struct rec_route *r = route_of(j);
+	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
 	const uint8_t *hop = r && r->has_gateway ? r->gateway : drop->pkt.tuple.dst;
 	const char *what = drop->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP";
 
@@ -160,7 +150,7 @@ static bool type_is(const struct rec_route *r, const char *type)
  */
 static bool bound_is_why(const struct judge *j)
 {
-	const struct rec_route *r = route_of(j);
+	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
 	int err = j->ev->err;
 
 	if (type_is(r, "blackhole") || type_is(r, "prohibit") || type_is(r, "unreachable"))
@@ -198,7 +188,7 @@ static void tell_route(struct judge *j)
 	const struct rec_tuple *t = &j->ev->pkt.tuple;
 	const char *prefix = say_netns_prefix(j, j->ev->hdr.netns);
 	const char *family = t->family == 6 ? "-6 " : "";
-	const struct rec_route *r = route_of(j);
+	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
 	int err = j->ev->err;
 
 	if (type_is(r, "prohibit") || err == EACCES)
@@ -237,7 +227,7 @@ static void tell_route(struct judge *j)
  */
 static bool route_says_so(const struct judge *j)
 {
-	const struct rec_route *r = route_of(j);
+	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
 
 	if (j->ev->err == ENETUNREACH || j->ev->err == EHOSTUNREACH)
 		return true;

@@ -14,16 +14,6 @@ static bool concerns(const struct rec_event *e)
 	return strcmp(e->reason_name, "IP_RPFILTER") == 0;
 }
 
-static const struct rec_route *route_back(const struct judge *j)
-{
-	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
-		if (r->hdr.netns == j->ev->hdr.netns &&
-		    addr_equal(r->tuple.dst, j->ev->pkt.tuple.src))
-			return r;
-	}
-	return NULL;
-}
-
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
@@ -34,7 +24,7 @@ static bool judge(struct judge *j)
 	if (!concerns(e))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	back = route_back(j);
+	back = fact_route(j, j->ev->pkt.tuple.src);
 	verdict_explain(j->v,
 			"Reverse path filtering dropped the packet: it came in through %s, but "
 			"this host would send "
