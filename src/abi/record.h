@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 1
+#define REC_VERSION 2
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -39,6 +39,11 @@ typedef int64_t s64;
 	X(SOCK_ERR, "socket_error", rec_event, "socket error reported")                             \
 	X(ICMP_SENT, "icmp_sent", rec_event, "ICMP error sent")                                     \
 	X(ICMP_RECV, "icmp_received", rec_event, "ICMP error received")                             \
+	X(REJECT, "reject", rec_event, "packet rejected by a firewall rule")                        \
+	X(HANDSHAKE, "handshake", rec_event, "step of a handshake")                                 \
+	X(CHALLENGE, "challenge_ack", rec_event, "SYN met a connection of the same addresses")      \
+	X(RST_IGNORED, "reset_ignored", rec_event, "reset arrived and was not accepted")            \
+	X(TW_ANSWER, "time_wait_answer", rec_event, "SYN met a socket in TIME_WAIT")                \
 	X(CONNECT, "connect_failed", rec_event, "connect() failed")                                 \
 	X(SOCK, "socket", rec_sock_info, "socket looked up")                                        \
 	X(CT, "conntrack", rec_ct, "conntrack entry looked up")                                     \
@@ -122,11 +127,12 @@ struct rec_packet {
 };
 
 #define SOCK_PRESENT 0x01
-#define SOCK_DEAD_F 0x02   /* orphan: no process holds it */
-#define SOCK_LINGER0 0x04  /* SO_LINGER on with time 0 */
-#define SOCK_TIMEWAIT 0x08 /* a struct inet_timewait_sock */
-#define SOCK_REQUEST 0x10  /* a struct request_sock */
-#define SOCK_V4MAPPED 0x20 /* AF_INET6 socket talking IPv4 */
+#define SOCK_DEAD_F 0x02    /* orphan: no process holds it */
+#define SOCK_LINGER0 0x04   /* SO_LINGER on with time 0 */
+#define SOCK_TIMEWAIT 0x08  /* a struct inet_timewait_sock */
+#define SOCK_REQUEST 0x10   /* a struct request_sock */
+#define SOCK_V4MAPPED 0x20  /* AF_INET6 socket talking IPv4 */
+#define SOCK_KEEPALIVE 0x40 /* SO_KEEPALIVE */
 
 struct rec_sock {
 	struct rec_tuple tuple; /* src is the local side */
@@ -140,6 +146,8 @@ struct rec_sock {
 	s32 err;	  /* sk_err */
 	u32 inode;	  /* of the socket's file: leads to its process; 0: orphan */
 	u32 snd_wnd;	  /* what the peer lets us send, bytes */
+	u32 syn_queue;	  /* LISTEN: half-open connections */
+	u32 user_timeout; /* TCP_USER_TIMEOUT, milliseconds; 0: not set */
 	u16 family;	  /* AF_INET, AF_INET6 */
 	u8 state;	  /* TCP_ESTABLISHED… */
 	u8 flags;
@@ -149,11 +157,35 @@ struct rec_sock {
 	u8 pad;
 };
 
+/* What a task was doing when it closed a socket. */
+enum task_ending {
+	TASK_RUNS,
+	TASK_EXITS,
+	TASK_KILLED,	 /* by a signal, a crash included */
+	TASK_OOM_KILLED, /* by the kernel, for want of memory */
+};
+
 struct rec_task {
 	u32 pid;
 	u32 tid;
 	u64 cgroup; /* cgroup v2 id */
 	char comm[16];
+	u8 ending; /* enum task_ending */
+	u8 signal; /* TASK_KILLED: which */
+	u8 pad[6];
+};
+
+/*
+ * The life of a connection as its server's kernel side sees it, CLOCK_MONOTONIC; 0: not seen. Only
+ * `established_ns` and `reset_ns` are known in the tracepoint tier.
+ */
+struct rec_handshake {
+	u64 syn_ns;	    /* the SYN reached the listener */
+	u64 cookie_ns;	    /* it was answered with a SYN cookie */
+	u64 checked_ns;	    /* an ACK was checked against the cookies */
+	u64 acked_ns;	    /* an ACK matched the request socket */
+	u64 established_ns; /* SYN_RECV -> ESTABLISHED */
+	u64 reset_ns;	    /* a packet of it met no socket, or only the listener, and was reset */
 };
 
 /* What the kernel side remembers of a flow from earlier, cheap events. */
@@ -166,10 +198,30 @@ struct rec_memory {
 	u32 syn_ifindex;  /* where the last of them left */
 	u8 closed_state;  /* socket state when it was closed */
 	u8 closed_unread; /* 1: bytes were unread at that time */
-	u16 pad;
+	u8 closed_ending; /* enum task_ending of the process that closed it */
+	u8 closed_signal;
 	char syn_ifname[16];
 	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
+	struct rec_handshake handshake;
 };
+
+/* HANDSHAKE: which step. */
+enum handshake_step {
+	STEP_SYN = 1,		/* a SYN reached a listener */
+	STEP_ACCEPT_QUEUE_FULL, /* … and was refused: too many wait for accept() */
+	STEP_SYN_QUEUE_FULL,	/* … too many are half open */
+	STEP_COOKIE_SENT,
+	STEP_COOKIE_CHECKED, /* an ACK without request socket, where cookies are in use */
+	STEP_ACK_MATCHED,    /* an ACK found its request socket */
+	STEP_ESTABLISHED,
+	STEP_COUNT,
+};
+
+/* TW_ANSWER: include/net/tcp.h enum tcp_tw_status. */
+enum tw_answer { TW_NOTHING, TW_RST, TW_ACK, TW_SYN, TW_ACK_OOW, TW_COUNT };
+
+/* Who names the reason of an event. */
+enum reason_from { REASON_NONE, REASON_TOLD, REASON_DERIVED };
 
 #define REC_KSTACK_MAX 40
 #define REC_USTACK_MAX 16
@@ -180,17 +232,21 @@ struct rec_event {
 	u32 ifindex;
 	u32 iif;
 	char ifname[16];
-	u64 location;  /* DROP: address of the caller of kfree_skb */
-	u32 reason;    /* DROP: skb_drop_reason; RST_SENT: sk_rst_reason, see has_reason */
+	u64 location; /* DROP: address of the caller of kfree_skb */
+	/*
+	 * DROP: skb_drop_reason; RST_SENT: sk_rst_reason, see has_reason. REJECT: 0 with a reset, else
+	 * with ICMP, type << 8 | code.
+	 */
+	u32 reason;
 	s32 err;       /* CONNECT, SOCK_ERR: positive errno; RETRANS: result of the transmission */
-	u8 has_reason; /* the kernel told one */
+	u8 has_reason; /* enum reason_from: told by the kernel, or derived from where it happened */
 	u8 old_state;
 	u8 new_state;
 	u8 active; /* RST_SENT: the socket sent it by itself (tcp_send_active_reset) */
 	u16 nr_kstack;
 	u16 nr_ustack;
 	u8 nr_hooks;
-	u8 pad;
+	u8 step; /* HANDSHAKE: enum handshake_step; TW_ANSWER: enum tw_answer; REJECT: hook number */
 	u16 cpu;
 	u32 repeats;	      /* SYN_AGAIN: how often it has arrived */
 	char reason_name[40]; /* without its prefix; from the kernel's BTF, in user space */
@@ -356,10 +412,11 @@ struct count_value {
 REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);
-REC_ASSERT_SIZE(rec_sock, 120);
-REC_ASSERT_SIZE(rec_task, 32);
-REC_ASSERT_SIZE(rec_memory, 104);
-REC_ASSERT_SIZE(rec_event, 1080);
+REC_ASSERT_SIZE(rec_sock, 128);
+REC_ASSERT_SIZE(rec_task, 40);
+REC_ASSERT_SIZE(rec_handshake, 48);
+REC_ASSERT_SIZE(rec_memory, 152);
+REC_ASSERT_SIZE(rec_event, 1144);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

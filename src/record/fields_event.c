@@ -154,6 +154,7 @@ static bool sock_retransmits(const void *base)
 static const struct field backlog_fields[] = {
 	FIELD(UINT, struct rec_sock, backlog, "backlog", "backlog"),
 	FIELD(UINT, struct rec_sock, max_backlog, "max_backlog", "max_backlog"),
+	FIELD(UINT, struct rec_sock, syn_queue, "syn_queue", "syn_queue", .optional = true),
 	{.type = FIELD_END},
 };
 
@@ -166,6 +167,8 @@ static const struct field stream_fields[] = {
 	FIELD(UINT, struct rec_sock, rcv_nxt, "rcv_nxt", NULL),
 	FIELD(UINT, struct rec_sock, rcv_wnd, "rcv_wnd", NULL),
 	FIELD(UINT, struct rec_sock, probes, "probes", "probes", .optional = true),
+	FIELD(UINT, struct rec_sock, user_timeout, "user_timeout_ms", "user_timeout_ms",
+	      .optional = true),
 	{.type = FIELD_END},
 };
 
@@ -196,11 +199,25 @@ static const struct field sock_fields[] = {
 
 /* ---- tasks and memory ------------------------------------------------------------------------ */
 
+static bool task_was_killed(const void *base)
+{
+	return ((const struct rec_task *)base)->signal;
+}
+
+static const struct field ending_fields[] = {
+	FIELD(HEX, struct rec_task, cgroup, "cgroup", NULL, .optional = true),
+	FIELD(NAME, struct rec_task, ending, "ending", NULL, .optional = true,
+	      .u.name = task_ending_name),
+	FIELD(NAME, struct rec_task, signal, "signal", NULL, .when = task_was_killed,
+	      .u.name = signal_name),
+	{.type = FIELD_END},
+};
+
 static const struct field task_fields[] = {
 	FIELD(UINT, struct rec_task, pid, "pid", NULL),
 	FIELD(UINT, struct rec_task, tid, "tid", NULL),
 	FIELD(STRING, struct rec_task, comm, "comm", NULL),
-	FIELD(HEX, struct rec_task, cgroup, "cgroup", NULL, .optional = true),
+	FIELD_INLINE(ending_fields),
 	{.type = FIELD_END},
 };
 
@@ -209,7 +226,7 @@ static const struct field caller_fields[] = {
 	FIELD(UINT, struct rec_task, pid, "pid", "pid"),
 	FIELD(UINT, struct rec_task, tid, "tid", NULL),
 	FIELD(STRING, struct rec_task, comm, "comm", "comm"),
-	FIELD(HEX, struct rec_task, cgroup, "cgroup", NULL, .optional = true),
+	FIELD_INLINE(ending_fields),
 	{.type = FIELD_END},
 };
 
@@ -223,6 +240,19 @@ static bool memory_of_syn(const void *base)
 	return ((const struct rec_memory *)base)->syn_count;
 }
 
+static bool memory_of_kill(const void *base)
+{
+	return ((const struct rec_memory *)base)->closed_signal;
+}
+
+static bool memory_of_handshake(const void *base)
+{
+	const struct rec_handshake *h = &((const struct rec_memory *)base)->handshake;
+
+	return h->syn_ns || h->cookie_ns || h->checked_ns || h->acked_ns || h->established_ns ||
+	       h->reset_ns;
+}
+
 static const struct field closed_fields[] = {
 	FIELD(NS, struct rec_memory, closed_ns, "closed_ns", NULL),
 	FIELD(UINT, struct rec_memory, closed_pid, "closed_pid", "closed_by_pid", .optional = true),
@@ -230,6 +260,10 @@ static const struct field closed_fields[] = {
 	FIELD(NAME, struct rec_memory, closed_state, "closed_state", NULL,
 	      .u.name = tcp_state_name),
 	FIELD(BOOL, struct rec_memory, closed_unread, "closed_unread", NULL),
+	FIELD(NAME, struct rec_memory, closed_ending, "closed_ending", NULL, .optional = true,
+	      .u.name = task_ending_name),
+	FIELD(NAME, struct rec_memory, closed_signal, "closed_signal", "by_signal",
+	      .when = memory_of_kill, .u.name = signal_name),
 	{.type = FIELD_END},
 };
 
@@ -242,9 +276,21 @@ static const struct field syn_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field handshake_fields[] = {
+	FIELD(NS, struct rec_handshake, syn_ns, "syn_ns", NULL, .optional = true),
+	FIELD(NS, struct rec_handshake, cookie_ns, "cookie_ns", NULL, .optional = true),
+	FIELD(NS, struct rec_handshake, checked_ns, "checked_ns", NULL, .optional = true),
+	FIELD(NS, struct rec_handshake, acked_ns, "acked_ns", NULL, .optional = true),
+	FIELD(NS, struct rec_handshake, established_ns, "established_ns", NULL, .optional = true),
+	FIELD(NS, struct rec_handshake, reset_ns, "reset_ns", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
 static const struct field memory_fields[] = {
 	FIELD_INLINE(closed_fields, .when = memory_of_close),
 	FIELD_INLINE(syn_fields, .when = memory_of_syn),
+	FIELD_GROUP_OF(struct rec_memory, handshake, "handshake", handshake_fields,
+		       .when = memory_of_handshake),
 	{.type = FIELD_END},
 };
 
@@ -281,7 +327,7 @@ static bool event_has_memory(const void *base)
 {
 	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
 
-	return memory_of_close(m) || memory_of_syn(m);
+	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m);
 }
 
 static const struct field head[] = {
@@ -295,9 +341,21 @@ static const struct field head[] = {
 	{.type = FIELD_END},
 };
 
+static bool reason_is_derived(const void *base)
+{
+	return ((const struct rec_event *)base)->has_reason == REASON_DERIVED;
+}
+
+static bool reason_is_told(const void *base)
+{
+	return ((const struct rec_event *)base)->has_reason == REASON_TOLD;
+}
+
 static const struct field reason[] = {
 	FIELD(STRING, struct rec_event, reason_name, "reason", "reason", .optional = true),
-	FIELD(UINT, struct rec_event, reason, "reason_code", NULL),
+	FIELD(UINT, struct rec_event, reason, "reason_code", NULL, .when = reason_is_told),
+	FIELD(BOOL, struct rec_event, has_reason, "reason_derived", "derived",
+	      .when = reason_is_derived),
 	{.type = FIELD_END},
 };
 
@@ -340,13 +398,21 @@ EVENT_FIELDS(drop_fields, task_fields,
 EVENT_FIELDS(syn_again_fields, task_fields,
 	     FIELD(UINT, struct rec_event, repeats, "repeats", "repeats"));
 EVENT_FIELDS(state_fields, task_fields, STATE(old_state), STATE(new_state));
+EVENT_FIELDS(reject_fields, task_fields,
+	     FIELD(NAME, struct rec_event, reason, "reject_with", "with", .u.name = reject_name),
+	     FIELD(NAME, struct rec_event, step, "hook", "hook", .u.name = hook_name));
+EVENT_FIELDS(handshake_event_fields, task_fields,
+	     FIELD(NAME, struct rec_event, step, "step", "step", .u.name = handshake_step_name));
+EVENT_FIELDS(tw_answer_fields, task_fields,
+	     FIELD(NAME, struct rec_event, step, "answer", "answer", .u.name = tw_answer_name));
 
 const struct field *event_fields(unsigned kind)
 {
 	static const struct field *const tables[REC_KIND_COUNT] = {
 		[REC_RST_SENT] = rst_sent_fields,   [REC_DROP] = drop_fields,
 		[REC_SYN_AGAIN] = syn_again_fields, [REC_STATE] = state_fields,
-		[REC_CONNECT] = connect_fields,
+		[REC_CONNECT] = connect_fields,	    [REC_REJECT] = reject_fields,
+		[REC_TW_ANSWER] = tw_answer_fields, [REC_HANDSHAKE] = handshake_event_fields,
 	};
 
 	if (!REC_KIND_IS_EVENT(kind))

@@ -71,6 +71,63 @@ NAME_FUNCTION(ct_tcp_state_name, CT_TCP_STATES)
 
 NAME_FUNCTION(ctinfo_name, CTINFOS)
 
+#define TASK_ENDINGS(X)          \
+	X(TASK_RUNS, "runs")     \
+	X(TASK_EXITS, "exits")   \
+	X(TASK_KILLED, "killed") \
+	X(TASK_OOM_KILLED, "oom-killed")
+
+NAME_FUNCTION(task_ending_name, TASK_ENDINGS)
+
+#define HANDSHAKE_STEPS(X)                             \
+	X(STEP_SYN, "syn")                             \
+	X(STEP_ACCEPT_QUEUE_FULL, "accept-queue-full") \
+	X(STEP_SYN_QUEUE_FULL, "syn-queue-full")       \
+	X(STEP_COOKIE_SENT, "cookie-sent")             \
+	X(STEP_COOKIE_CHECKED, "cookie-checked")       \
+	X(STEP_ACK_MATCHED, "ack-matched")             \
+	X(STEP_ESTABLISHED, "established")
+
+NAME_FUNCTION(handshake_step_name, HANDSHAKE_STEPS)
+
+#define TW_ANSWERS(X)         \
+	X(TW_NOTHING, "none") \
+	X(TW_RST, "reset")    \
+	X(TW_ACK, "ack")      \
+	X(TW_SYN, "accepted") \
+	X(TW_ACK_OOW, "ack-out-of-window")
+
+NAME_FUNCTION(tw_answer_name, TW_ANSWERS)
+
+/* include/uapi/linux/netfilter.h, enum nf_inet_hooks */
+#define HOOKS(X)             \
+	X(0, "PRE_ROUTING")  \
+	X(1, "LOCAL_IN")     \
+	X(2, "FORWARD")      \
+	X(3, "LOCAL_OUT")    \
+	X(4, "POST_ROUTING") \
+	X(5, "INGRESS")
+
+NAME_FUNCTION(hook_name, HOOKS)
+
+/* ICMP type 3 is IPv4's destination unreachable, ICMPv6 type 1 IPv6's. */
+const char *reject_name(unsigned reject)
+{
+	return reject ? icmp_name(reject >> 8 == 1 ? 6 : 4, reject >> 8, reject & 0xff)
+		      : "tcp-reset";
+}
+
+const char *signal_name(unsigned signal)
+{
+	static _Thread_local char name[16];
+	const char *abbreviation = sigabbrev_np((int)signal);
+
+	if (!abbreviation)
+		return name_unknown;
+	snprintf(name, sizeof(name), "SIG%s", abbreviation);
+	return name;
+}
+
 /* include/uapi/linux/in.h and in6.h */
 #define PROTOS(X)                   \
 	X(IPPROTO_ICMP, "icmp")     \
@@ -180,8 +237,8 @@ const char *const ct_status_names[] = {
 	"FIXED_TIMEOUT", "TEMPLATE",   "NAT_CLASH",    "HELPER",       "OFFLOAD",
 	"HW_OFFLOAD",	 NULL,
 };
-const char *const sock_flag_names[] = {"present", "dead",     "linger0", "timewait",
-				       "request", "v4mapped", NULL};
+const char *const sock_flag_names[] = {"present", "dead",     "linger0",   "timewait",
+				       "request", "v4mapped", "keepalive", NULL};
 /* include/net/sock.h: RCV_SHUTDOWN, SEND_SHUTDOWN */
 const char *const shutdown_names[] = {"receive", "send", NULL};
 

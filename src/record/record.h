@@ -32,6 +32,12 @@ const char *errno_name(int err);	       /* "ECONNREFUSED" */
 const char *route_type_name(unsigned type);    /* "unicast" */
 const char *neigh_state_name(unsigned state);  /* "FAILED" */
 const char *sock_match_name(unsigned match);
+const char *task_ending_name(unsigned ending);	/* "killed" */
+const char *signal_name(unsigned signal);	/* "SIGKILL" */
+const char *handshake_step_name(unsigned step); /* "ack-matched" */
+const char *tw_answer_name(unsigned answer);	/* "ack" */
+const char *reject_name(unsigned reject);	/* of a REJECT event's reason: "tcp-reset" */
+const char *hook_name(unsigned hook);		/* "LOCAL_IN" */
 const char *question_name(unsigned kind);
 void tcp_flags_text(uint8_t flags, struct strbuf *out); /* "SYN,ACK" */
 

@@ -224,7 +224,7 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, nr_kstack);
 		EXCEPT(c, rec_event, nr_ustack);
 		EXCEPT(c, rec_event, nr_hooks);
-		EXCEPT(c, rec_event, pad);
+		EXCEPT(c, rec_event, task.pad);
 		EXCEPT(c, rec_event, pkt.has);
 		EXCEPT(c, rec_event, pkt.pad);
 		EXCEPT(c, rec_event, pkt.tuple.pad);
@@ -234,7 +234,6 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		/* and what the compiler adds to align it */
 		memset(c + offsetof(struct rec_event, sock.pad), 1,
 		       offsetof(struct rec_event, task) - offsetof(struct rec_event, sock.pad));
-		EXCEPT(c, rec_event, mem.pad);
 		EXCEPT(c, rec_event, mem.syn_tuple.pad);
 	}
 	if (REC_KIND_IS_EVENT(kind) && kind != REC_RST_SENT)
@@ -247,6 +246,9 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, old_state);
 		EXCEPT(c, rec_event, new_state);
 	}
+	if (REC_KIND_IS_EVENT(kind) && kind != REC_HANDSHAKE && kind != REC_TW_ANSWER &&
+	    kind != REC_REJECT)
+		EXCEPT(c, rec_event, step);
 	if (kind == REC_SOCK) {
 		EXCEPT(c, rec_sock_info, tuple.pad);
 		EXCEPT(c, rec_sock_info, pad);
