@@ -44,7 +44,92 @@ static __always_inline const void *syscall_arg2(struct pt_regs *regs)
 enum sock_flags {
 	SOCK_DEAD,
 	SOCK_DONE,
-	SOCK_LINGER = 4,
+	SOCK_KEEPOPEN = 3,
+	SOCK_LINGER,
 };
+
+/*
+ * ---- arguments of kernel functions: signatures drift, even within a stable series; user space finds
+ * each argument's place in the kernel's BTF (KERNEL_FUNCTIONS in abi/config.h).
+ */
+
+/*
+ * Written so that clang can't fold the cases into one load at a variable offset, which the verifier
+ * of 5.10 forbids ("dereference of modified ctx ptr").
+ */
+#define CTX_LOAD(ctx, n)                                                              \
+	({                                                                            \
+		u64 value_;                                                           \
+		asm volatile("%0 = *(u64 *)(%1 + " #n ")" : "=r"(value_) : "r"(ctx)); \
+		value_;                                                               \
+	})
+
+/* In programs at fentry and fexit: the context is an array of the arguments. */
+static __always_inline u64 arg_fentry(void *ctx, u8 place)
+{
+	switch (place) {
+	case 1:
+		return CTX_LOAD(ctx, 0);
+	case 2:
+		return CTX_LOAD(ctx, 8);
+	case 3:
+		return CTX_LOAD(ctx, 16);
+	case 4:
+		return CTX_LOAD(ctx, 24);
+	case 5:
+		return CTX_LOAD(ctx, 32);
+	case 6:
+		return CTX_LOAD(ctx, 40);
+	case 7:
+		return CTX_LOAD(ctx, 48);
+	default:
+		return 0;
+	}
+}
+
+/* In programs at kprobes: the registers of the calling convention. */
+static __always_inline u64 arg_kprobe(void *ctx, u8 place)
+{
+#if defined(__TARGET_ARCH_x86)
+	struct pt_regs *regs = ctx;
+
+	switch (place) {
+	case 1:
+		return BPF_CORE_READ(regs, di);
+	case 2:
+		return BPF_CORE_READ(regs, si);
+	case 3:
+		return BPF_CORE_READ(regs, dx);
+	case 4:
+		return BPF_CORE_READ(regs, cx);
+	default:
+		return 0;
+	}
+#else
+	struct pt_regs___arm64 *regs = ctx;
+
+	switch (place) {
+	case 1:
+		return BPF_CORE_READ(regs, regs[0]);
+	case 2:
+		return BPF_CORE_READ(regs, regs[1]);
+	case 3:
+		return BPF_CORE_READ(regs, regs[2]);
+	case 4:
+		return BPF_CORE_READ(regs, regs[3]);
+	default:
+		return 0;
+	}
+#endif
+}
+
+static __always_inline u64 ret_kprobe(void *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ((struct pt_regs *)ctx, ax);
+#else
+	return BPF_CORE_READ((struct pt_regs___arm64 *)ctx, regs[0]);
+#endif
+}
 
 #endif

@@ -65,8 +65,13 @@ struct netns_nf {
 	struct nf_hook_entries *hooks_ipv6[5];
 };
 
+struct netns_ipv4 {
+	u8 sysctl_tcp_syncookies; /* an int before 5.15 (commit 4ecc1baf362c); little end first */
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 	struct netns_nf nf;
 };
 
@@ -144,7 +149,13 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct request_sock_queue {
+	atomic_t qlen;
+};
+
 struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
+	__u32 icsk_user_timeout;
 	__u8 icsk_retransmits;
 	__u8 icsk_probes_out;
 };
@@ -226,9 +237,16 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct signal_struct {
+	void *oom_mm;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
+	unsigned int flags;
+	int exit_code;
+	struct signal_struct *signal;
 	struct files_struct *files;
 };
 
@@ -237,6 +255,8 @@ struct pt_regs {
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;
+	unsigned long cx;
+	unsigned long ax;
 	unsigned long orig_ax;
 };
 

@@ -209,8 +209,10 @@ __noinline int packet_read(u64 skb, bool at_data, struct rec_packet *p)
 	p->has |= had;
 	if (!off)
 		return 0;
+	forget(p, sizeof(*p));
 	if (!(p->has & PKT_FRAG))
 		packet_l4(l3 + off, p, end > off ? end - off : 0);
+	forget(p, sizeof(*p));
 	return 1;
 }
 
@@ -241,6 +243,7 @@ __noinline int packet_read_quoted(u64 skb, bool at_data, struct rec_packet *p)
 	p->icmp_type = type;
 	p->icmp_code = code;
 	__builtin_memcpy(p->icmp_src, from, 16);
+	forget(p, sizeof(*p));
 	return 1;
 }
 
@@ -287,6 +290,7 @@ __noinline int packet_read_ct(u64 skb, struct rec_packet *p)
 	if (bpf_core_field_exists(ct->mark))
 		p->ct_mark = BPF_CORE_READ(ct, mark);
 	p->has |= PKT_CT;
+	forget(p, sizeof(*p));
 	return 1;
 }
 
@@ -338,6 +342,7 @@ __noinline int sock_tuple(u64 addr, struct rec_tuple *t)
 		t->family = 0;
 	}
 	t->proto = sock_is_full(state) ? BPF_CORE_READ(sk, sk_protocol) : IPPROTO_TCP;
+	forget(t, sizeof(*t));
 	return 1;
 }
 
@@ -375,6 +380,8 @@ __noinline int sock_read(u64 addr, struct rec_sock *s)
 	flags = BPF_CORE_READ(sk, __sk_common.skc_flags);
 	if (flags & (1ul << SOCK_DEAD))
 		s->flags |= SOCK_DEAD_F;
+	if (flags & (1ul << SOCK_KEEPOPEN))
+		s->flags |= SOCK_KEEPALIVE;
 	if ((flags & (1ul << SOCK_LINGER)) && !BPF_CORE_READ(sk, sk_lingertime))
 		s->flags |= SOCK_LINGER0;
 	if (s->tuple.proto != IPPROTO_TCP)
@@ -382,6 +389,8 @@ __noinline int sock_read(u64 addr, struct rec_sock *s)
 	if (state == TCP_LISTEN) {
 		s->backlog = BPF_CORE_READ(sk, sk_ack_backlog);
 		s->max_backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+		s->syn_queue = BPF_CORE_READ((struct inet_connection_sock *)sk,
+					     icsk_accept_queue.qlen.counter);
 		return 1;
 	}
 	s->snd_nxt = BPF_CORE_READ(tp, snd_nxt);
@@ -390,6 +399,7 @@ __noinline int sock_read(u64 addr, struct rec_sock *s)
 	s->rcv_wnd = BPF_CORE_READ(tp, rcv_wnd);
 	s->write_seq = BPF_CORE_READ(tp, write_seq);
 	s->snd_wnd = BPF_CORE_READ(tp, snd_wnd);
+	s->user_timeout = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_user_timeout);
 	s->probes = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_probes_out);
 	s->unread = sock_unread(sk);
 	s->retransmits = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_retransmits);

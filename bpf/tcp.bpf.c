@@ -35,6 +35,7 @@ static __always_inline void note_close(struct sock *sk, int old_state)
 	c.pid = bpf_get_current_pid_tgid() >> 32;
 	bpf_get_current_comm(c.comm, sizeof(c.comm));
 	c.unread = sock_unread(sk) > 0;
+	c.ending = task_ending(&c.signal);
 	sock_tuple((u64)sk, &t);
 	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
 	bpf_map_update_elem(&closed, &key, &c, BPF_ANY);
@@ -60,10 +61,29 @@ static __always_inline void note_watched(struct sock *sk, int new_state)
 	}
 }
 
+/*
+ * The end of a handshake on the server's side. True if a packet of it has just been reset: then it is
+ * worth a record.
+ */
+static __always_inline bool note_established(struct sock *sk)
+{
+	u64 now = bpf_ktime_get_ns();
+	struct rec_tuple t = {};
+	struct rec_handshake *h;
+
+	sock_tuple((u64)sk, &t);
+	h = handshake_of(&t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
+	if (!h)
+		return false;
+	h->established_ns = now;
+	return h->reset_ns && now - h->reset_ns < NSEC_PER_SEC;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 {
 	struct rec_event *r;
+	bool worth = false;
 	u64 id;
 
 	sk = untyped(sk);
@@ -89,10 +109,12 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	    (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK || new_state == TCP_CLOSE) &&
 	    BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK)
 		note_close(sk, old_state);
+	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED)
+		worth = note_established(sk);
 	/*
 	 * No failure, so no record: everything but a connection that dies before it is established.
 	 */
-	if (!cfg.all &&
+	if (!cfg.all && !worth &&
 	    !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))
 		return 0;
 	r = sock_event(REC_STATE, (u32)old_state << 8 | new_state, sk);
@@ -105,8 +127,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
-SEC("tp_btf/inet_sk_error_report")
-int BPF_PROG(inet_sk_error_report, struct sock *sk)
+static __always_inline int error_report(void *ctx, struct sock *sk)
 {
 	int err = BPF_CORE_READ(sk, sk_err);
 	struct rec_event *r;
@@ -121,6 +142,21 @@ int BPF_PROG(inet_sk_error_report, struct sock *sk)
 	event_submit(r);
 	return 0;
 }
+
+SEC("tp_btf/inet_sk_error_report")
+int BPF_PROG(inet_sk_error_report, struct sock *sk)
+{
+	return error_report(ctx, sk);
+}
+
+/*
+ * Before 5.14 (commit e3ae2365efc1) there is no tracepoint: net/core/sock.c, sk->sk_error_report.
+ */
+static __always_inline int on_sock_def_error_report(void *ctx, u64 sk, u64 unused2, u64 unused3)
+{
+	return error_report(ctx, (struct sock *)sk);
+}
+AT_FUNCTION(sock_def_error_report, SOCK_DEF_ERROR_REPORT)
 
 /*
  * net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84),

@@ -12,6 +12,48 @@
 #define CONFIG_PORTS 8
 #define CONFIG_REASONS 256
 
+/*
+ * The kernel functions that programs are attached to: name, module ("" the kernel itself), and where
+ * each of the (at most three) arguments that its program wants is found in the kernel's BTF: by the
+ * struct or enum that it is or points to, or, after an @, by how its name begins; after the colon its
+ * place, from 1, where no BTF describes the function. "?" before it: not every kernel has it.
+ */
+#define KERNEL_FUNCTIONS(X)                                                                        \
+	X(TCP_V4_SEND_RESET, tcp_v4_send_reset, "", "sock:1", "sk_buff:2", "?sk_rst_reason:0")     \
+	X(TCP_V6_SEND_RESET, tcp_v6_send_reset, "", "sock:1", "sk_buff:2", "?sk_rst_reason:0")     \
+	X(TCP_SEND_ACTIVE_RESET, tcp_send_active_reset, "", "sock:1", "", "")                      \
+	X(NF_SEND_RESET, nf_send_reset, "nf_reject_ipv4", "sk_buff:2", "@hook:3", "")              \
+	X(NF_SEND_RESET6, nf_send_reset6, "nf_reject_ipv6", "sk_buff:2", "@hook:3", "")            \
+	X(NF_SEND_UNREACH, nf_send_unreach, "nf_reject_ipv4", "sk_buff:1", "@hook:3", "@code:2")   \
+	X(NF_SEND_UNREACH6, nf_send_unreach6, "nf_reject_ipv6", "sk_buff:2", "@hook:4", "@code:3") \
+	X(TCP_CONN_REQUEST, tcp_conn_request, "", "sock:3", "sk_buff:4", "")                       \
+	X(COOKIE_V4_INIT, cookie_v4_init_sequence, "", "sk_buff:1", "", "")                        \
+	X(COOKIE_V6_INIT, cookie_v6_init_sequence, "", "sk_buff:1", "", "")                        \
+	X(COOKIE_V4_CHECK, cookie_v4_check, "", "sock:1", "sk_buff:2", "")                         \
+	X(COOKIE_V6_CHECK, cookie_v6_check, "", "sock:1", "sk_buff:2", "")                         \
+	X(COOKIE_V4_DECODE, __cookie_v4_check, "", "", "", "")                                     \
+	X(COOKIE_V6_DECODE, __cookie_v6_check, "", "", "", "")                                     \
+	X(TCP_CHECK_REQ, tcp_check_req, "", "sock:1", "sk_buff:2", "")                             \
+	X(TCP_VALIDATE_INCOMING, tcp_validate_incoming, "", "sock:1", "sk_buff:2", "tcphdr:3")     \
+	X(TCP_TIMEWAIT_STATE_PROCESS, tcp_timewait_state_process, "", "inet_timewait_sock:1",      \
+	  "sk_buff:2", "tcphdr:3")                                                                 \
+	X(SOCK_DEF_ERROR_REPORT, sock_def_error_report, "", "sock:1", "", "")
+
+enum kernel_function {
+#define KERNEL_FUNCTION_ENUM(id, ...) FN_##id,
+	KERNEL_FUNCTIONS(KERNEL_FUNCTION_ENUM)
+#undef KERNEL_FUNCTION_ENUM
+		FN_COUNT,
+};
+
+#define FN_ARGS 3
+
+/* Places of a function's arguments, from 1; 0: this kernel's has none such. */
+struct config_fn {
+	u8 arg[FN_ARGS];
+	u8 ret; /* of what it returns, in a program that runs at its end */
+};
+
 enum config_side { SIDE_EITHER, SIDE_SRC, SIDE_DST };
 
 struct config_host {
@@ -50,7 +92,13 @@ struct config {
 	u32 burst_key;
 	u32 burst_flow;
 	u8 all; /* noise too */
-	u8 pad[7];
+	/*
+	 * This kernel follows static functions at every call (see functions_make_static() in
+	 * src/source/live.c).
+	 */
+	u8 static_functions;
+	u8 pad[6];
+	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */
 };
 

@@ -13,7 +13,7 @@ struct finding {
 	const char *name;
 	bool ok;
 	const char *what; /* what it gives */
-	char detail[160]; /* how, or what is missing and what is lost by that */
+	char detail[320]; /* how, or what is missing and what is lost by that */
 };
 
 typedef VEC(struct finding) finding_vec;
@@ -34,17 +34,18 @@ static void _printf_(5, 6)
 
 static void add_probe(finding_vec *all, const struct live_probe *p)
 {
-	if (!p->attached)
-		add(all, p->name, false, p->what, "missing here; lost: %s", p->missing);
-	else if (p->older)
-		add(all, p->name, true, p->what, "tp_btf, older form; lost: %s", p->missing);
+	if (p->lost)
+		add(all, p->name, p->attached, p->what, "%s; lost: %s", p->how, p->lost);
 	else
-		add(all, p->name, true, p->what, "tp_btf");
+		add(all, p->name, p->attached, p->what, "%s", p->how);
 }
 
-static int look_at_kernel(const struct doctor_options *o, finding_vec *all)
+static int look_at_kernel(const struct doctor_options *o, finding_vec *all,
+			  enum live_tier *ret_tier)
 {
-	struct live_options lo = {.btf = o->btf, .config = {.burst_key = 1, .burst_flow = 1}};
+	struct live_options lo = {.btf = o->btf,
+				  .tiers = (uint32_t)o->tiers,
+				  .config = {.burst_key = 1, .burst_flow = 1}};
 	_cleanup_strbuf_ struct strbuf why = {0};
 	struct live *l = NULL;
 	const struct live_probe *probes;
@@ -60,6 +61,7 @@ static int look_at_kernel(const struct doctor_options *o, finding_vec *all)
 	probes = live_probes(l, &n);
 	for (size_t i = 0; i < n; i++)
 		add_probe(all, &probes[i]);
+	*ret_tier = live_tier(l);
 	live_close(l);
 	return 0;
 }
@@ -100,7 +102,7 @@ static void look_at_lookups(finding_vec *all)
 		    err ? strerror(-err) : "readable");
 }
 
-static void print_json(const finding_vec *all)
+static void print_json(const finding_vec *all, enum live_tier tier)
 {
 	struct utsname u;
 	json_t *list = json_array(), *root;
@@ -114,39 +116,39 @@ static void print_json(const finding_vec *all)
 						      f->ok, "what", f->what, "detail", f->detail));
 	}
 	root = json_pack("{s:s,s:s,s:s,s:o}", "type", "doctor", "kernel", u.release, "tier",
-			 "tracepoint", "findings", list);
+			 live_tier_name(tier), "findings", list);
 	text = json_dumps(root, JSON_ENSURE_ASCII | JSON_COMPACT);
 	puts(text ? text : "{}");
 	free(text);
 	json_decref(root);
 }
 
-static void print_text(const finding_vec *all)
+static void print_text(const finding_vec *all, enum live_tier tier)
 {
 	struct utsname u;
 
 	uname(&u);
-	printf("kernel %s %s, tracepoint tier\n\n", u.release, u.machine);
+	printf("kernel %s %s, %s tier\n\n", u.release, u.machine, live_tier_name(tier));
 	for (size_t i = 0; i < all->n; i++) {
 		const struct finding *f = &all->v[i];
 
 		printf("  %-4s %-22s %s\n", f->ok ? "ok" : "--", f->name, f->what);
-		if (!f->ok || strchr(f->detail, ';'))
-			printf("       %-22s %s\n", "", f->detail);
+		printf("       %-22s %s\n", "", f->detail);
 	}
 }
 
 int cmd_doctor(const struct doctor_options *o)
 {
 	finding_vec all = {0};
-	int err = look_at_kernel(o, &all);
+	enum live_tier tier = TIER_TRACEPOINT;
+	int err = look_at_kernel(o, &all, &tier);
 
 	look_at_symbols(&all);
 	look_at_lookups(&all);
 	if (o->json)
-		print_json(&all);
+		print_json(&all, tier);
 	else
-		print_text(&all);
+		print_text(&all, tier);
 	vec_free(&all);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

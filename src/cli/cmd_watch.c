@@ -92,7 +92,7 @@ static int config_fill(const struct watch_options *o, struct config *c)
 
 static int start_live(struct session *s, const struct command_run *command)
 {
-	struct live_options lo = {.btf = s->o->btf};
+	struct live_options lo = {.btf = s->o->btf, .tiers = (uint32_t)s->o->tiers};
 	_cleanup_strbuf_ struct strbuf why = {0};
 	uint32_t pid = command->pid ? (uint32_t)command->pid : (uint32_t)s->o->pid;
 	int err;
@@ -124,7 +124,8 @@ static void say_armed(const struct session *s)
 	for (size_t i = 0; i < n; i++)
 		attached += probes[i].attached;
 	if (!s->o->quiet)
-		fprintf(stderr, "tcpwhy: armed: tracepoint tier, %zu probes\n", attached);
+		fprintf(stderr, "tcpwhy: armed: %s tier, %zu probes\n",
+			live_tier_name(live_tier(s->live)), attached);
 	if (s->o->ready_fd) {
 		if (write((int)s->o->ready_fd, "\n", 1) != 1)
 			fprintf(stderr, "tcpwhy: --ready-fd %d: %s\n", (int)s->o->ready_fd,

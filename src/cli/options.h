@@ -98,6 +98,7 @@ struct watch_options {
 
 	uint64_t ready_fd; /* 0 none */
 	const char *btf;   /* BTF file, NULL: the kernel's own */
+	int tiers;	   /* as in struct live_options */
 	bool version;
 	bool help;
 };
@@ -109,6 +110,7 @@ int watch_options_check(const struct watch_options *o, struct strbuf *err);
 
 struct doctor_options {
 	const char *btf;
+	int tiers;
 	bool json;
 	bool help;
 };

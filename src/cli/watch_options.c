@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The options of watch and doctor, and what can't go together. */
 #include "cli/options.h"
+#include "source/live.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -17,6 +18,15 @@ static const struct option_word color_words[] = {
 	{"auto", COLOR_AUTO},
 	{"always", COLOR_ALWAYS},
 	{"never", COLOR_NEVER},
+	{NULL, 0},
+};
+
+#define TIER(tier) (1 << (tier))
+
+static const struct option_word tier_words[] = {
+	{"tracepoint", TIER(TIER_TRACEPOINT)},
+	{"trampoline", TIER(TIER_TRAMPOLINE) | TIER(TIER_TRACEPOINT)},
+	{"kprobe", TIER(TIER_KPROBE) | TIER(TIER_TRACEPOINT)},
 	{NULL, 0},
 };
 
@@ -65,6 +75,8 @@ const struct option_def watch_option_defs[] = {
 	 .help = "write a line to this file descriptor once everything is attached"},
 	{"btf", 0, OPT_STRING, .arg = "FILE", FIELD(btf), OTHER, .max = 4095,
 	 .help = "the kernel's types, for a kernel that carries none"},
+	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words,
+	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"},
 	{"version", 0, OPT_FLAG, FIELD(version), OTHER, .help = "print the version"},
 	{"help", 'h', OPT_FLAG, FIELD(help), OTHER, .help = "print this"},
 	{NULL},
@@ -73,6 +85,8 @@ const struct option_def watch_option_defs[] = {
 const struct option_def doctor_option_defs[] = {
 	{"btf", 0, OPT_STRING, .arg = "FILE", .offset = offsetof(struct doctor_options, btf), .max = 4095,
 	 .help = "the kernel's types, for a kernel that carries none", .group = "Options"},
+	{"tier", 0, OPT_WORD, .arg = "NAME", .offset = offsetof(struct doctor_options, tiers), .words = tier_words,
+	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)", .group = "Options"},
 	{"json", 0, OPT_FLAG, .offset = offsetof(struct doctor_options, json),
 	 .help = "one JSON object a line", .group = "Options"},
 	{"help", 'h', OPT_FLAG, .offset = offsetof(struct doctor_options, help),

@@ -65,11 +65,14 @@ static int take_one(void *arg, void *data, size_t size)
 	return 0;
 }
 
-static void config_fill(struct live *l, const struct live_options *o)
+static void config_fill(struct live *l, const struct live_options *o, bool static_functions)
 {
 	struct config *config = (struct config *)&l->skel->rodata->cfg;
 
 	*config = o->config;
+	config->static_functions = static_functions;
+	for (size_t i = 0; i < FN_COUNT; i++)
+		config->fn[i] = l->functions[i].places;
 	for (uint32_t i = 0; o->is_noise && i < CONFIG_REASONS; i++)
 		config->noise[i] = o->is_noise(names_get(&l->drop_reasons, i));
 	config->noise[0] = l->drop_reasons.n > 0; /* SKB_NOT_DROPPED_YET */
@@ -120,10 +123,17 @@ static void functions_make_static(struct bpf_object *obj)
 
 static void programs_close(struct live *l)
 {
+	probes_detach(l);
 	tcpwhy_bpf__destroy(l->skel);
 	l->skel = NULL;
 	close_fd(&l->btf_fd);
 }
+
+/*
+ * The program that libbpf failed to load: it tells that in words only (tools/lib/bpf/libbpf.c
+ * bpf_object_load_prog). One thread loads.
+ */
+static char failed_program[64];
 
 static int programs_load(struct live *l, const struct live_options *o, struct btf *btf,
 			 bool global_functions)
@@ -134,16 +144,38 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
 	btf__free(conntrack);
 	if (err)
 		return err;
-	probes_choose(l, btf, o->follow_forks);
-	config_fill(l, o);
+	probes_choose(l, btf);
+	config_fill(l, o, !global_functions);
 	if (!global_functions)
 		functions_make_static(l->skel->obj);
+	failed_program[0] = '\0';
 	err = tcpwhy_bpf__load(l->skel);
-	if (err)
-		programs_close(l);
-	else
+	if (!err)
 		close_fd(&l->btf_fd);
 	return err;
+}
+
+/*
+ * Loads and attaches the best way of each probe; where the kernel refuses one, the next best, until it
+ * refuses none.
+ */
+static int programs_start(struct live *l, const struct live_options *o, struct btf *btf)
+{
+	bool global_functions = true;
+
+	for (;;) {
+		int err = programs_load(l, o, btf, global_functions);
+
+		if (!err && !probes_attach(l))
+			return 0;
+		programs_close(l);
+		if (!err)
+			continue;
+		if (err == -EINVAL && global_functions)
+			global_functions = false;
+		else if (err == -EPERM || !probes_refuse(l, failed_program, err))
+			return err;
+	}
 }
 
 static int load(struct live *l, const struct live_options *o, struct strbuf *why)
@@ -157,9 +189,9 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 	if (!err)
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);
 	if (!err) {
-		err = programs_load(l, o, btf, true);
-		if (err == -EINVAL)
-			err = programs_load(l, o, btf, false);
+		functions_find(btf, l->functions);
+		probes_init(l, btf);
+		err = programs_start(l, o, btf);
 	}
 	btf__free(btf);
 	return err ? why_not(err, why) : 0;
@@ -167,9 +199,17 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	if (!getenv("TCPWHY_LIBBPF_DEBUG") || level > LIBBPF_WARN)
+	char text[160];
+	va_list again;
+
+	if (level > LIBBPF_WARN)
 		return 0;
-	return vfprintf(stderr, fmt, ap);
+	va_copy(again, ap);
+	vsnprintf(text, sizeof(text), fmt, again);
+	va_end(again);
+	if (!failed_program[0])
+		(void)sscanf(text, "libbpf: prog '%63[^']", failed_program);
+	return getenv("TCPWHY_LIBBPF_DEBUG") ? vfprintf(stderr, fmt, ap) : 0;
 }
 
 int live_open(const struct live_options *o, struct live **ret, struct strbuf *why)
@@ -181,6 +221,9 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 	if (!l)
 		return -ENOMEM;
 	l->btf_fd = -1;
+	l->follow_forks = o->follow_forks;
+	l->tiers = o->tiers ? o->tiers : (1u << TIER_COUNT) - 1;
+	l->prefer_other = o->tiers && o->tiers != 1u << TIER_TRACEPOINT;
 	libbpf_set_print(quiet);
 	/*
 	 * Kernels before 5.11 charge BPF memory to RLIMIT_MEMLOCK (commit 97306be45fbe); no
@@ -195,7 +238,6 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 		err = why_not(-errno, why);
 		goto fail;
 	}
-	probes_attach(l);
 	err = -ENOENT;
 	for (size_t i = 0; i < l->nr_probes; i++)
 		if (l->probes[i].attached)
@@ -216,11 +258,8 @@ void live_close(struct live *l)
 {
 	if (!l)
 		return;
-	for (size_t i = 0; i < l->nr_probes; i++)
-		bpf_link__destroy(l->links[i]);
 	ring_buffer__free(l->ring);
-	close_fd(&l->btf_fd);
-	tcpwhy_bpf__destroy(l->skel);
+	programs_close(l);
 	names_free(&l->drop_reasons);
 	names_free(&l->reset_reasons);
 	free(l);

@@ -11,19 +11,35 @@
 
 struct live;
 
+/* How programs are attached: what a kernel offers, from the least that it may allow. */
+enum live_tier {
+	TIER_TRACEPOINT, /* BTF tracepoints */
+	TIER_TRAMPOLINE, /* fentry, fexit */
+	TIER_KPROBE,	 /* kprobe, kretprobe; several at once where the kernel can */
+	TIER_COUNT,
+};
+
+const char *live_tier_name(enum live_tier tier); /* "trampoline" */
+
 struct live_options {
 	struct config config;
-	const char *btf;   /* vmlinux BTF file for a kernel that carries none, or NULL */
-	bool follow_forks; /* children of watched processes are watched */
+	const char *btf; /* vmlinux BTF file for a kernel that carries none, or NULL */
+	/*
+	 * One bit a tier: ways of others aren't taken; 0 all. Of two tiers the tracepoint tier is what
+	 * is taken where the other has none.
+	 */
+	uint32_t tiers;
+	bool follow_forks;		      /* children of watched processes are watched */
 	bool (*is_noise)(const char *reason); /* drop reasons that are never a failure; NULL none */
 };
 
 struct live_probe {
-	const char *name; /* the tracepoint */
+	const char *name;
 	const char *what; /* what it tells, in words */
 	bool attached;
-	bool older;	     /* attached in the form of an older kernel, which tells less */
-	const char *missing; /* what is lost when it isn't, or is older; NULL nothing */
+	enum live_tier tier; /* if attached */
+	char how[160];	     /* "tp_btf/kfree_skb", "fentry/tcp_v4_send_reset, …"; or why not */
+	const char *lost;    /* what is lost when it isn't, or by this way; NULL nothing */
 };
 
 /*
@@ -61,5 +77,7 @@ int live_watch_port(struct live *l, uint32_t netns, uint16_t port);
 int live_admit(struct live *l, const struct rec_tuple *t);
 
 const struct live_probe *live_probes(const struct live *l, size_t *ret_n);
+/* The tier of the probe that needs most: what verdicts may rest on. */
+enum live_tier live_tier(const struct live *l);
 
 #endif

@@ -9,11 +9,26 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
-#define PROBES_MAX 16
+#define PROBES_MAX 32
+#define WAY_PROGRAMS 5
 
 struct names {
 	char **v; /* by number */
 	size_t n;
+};
+
+/* A kernel function as this kernel has it. */
+struct function {
+	bool found;
+	struct config_fn places;
+	char why[64]; /* not found: why */
+};
+
+/* A probe while it is being attached; the public part of it is in struct live. */
+struct probe_state {
+	int way;	  /* the chosen one of its definition, -1 none */
+	uint32_t refused; /* ways that the kernel did not take, one bit each */
+	struct bpf_link *links[WAY_PROGRAMS];
 };
 
 struct live {
@@ -21,8 +36,14 @@ struct live {
 	int btf_fd; /* of the types for libbpf, while it loads the programs */
 	struct ring_buffer *ring;
 	struct live_probe probes[PROBES_MAX]; /* nr_probes of them */
-	struct bpf_link *links[PROBES_MAX];
+	struct probe_state states[PROBES_MAX];
 	size_t nr_probes;
+	uint32_t tiers;	   /* that may be used, one bit each */
+	bool prefer_other; /* one tier is asked for: its ways first */
+	bool follow_forks;
+	bool kprobe_multi;
+	struct function functions[FN_COUNT];
+	char tier_why[TIER_COUNT][64]; /* why the kernel does not offer it */
 	struct names drop_reasons;
 	struct names reset_reasons;
 	void (*fn)(void *arg, struct rec_hdr *rec);
@@ -39,10 +60,32 @@ void names_free(struct names *names);
 /* "" if it has none. */
 const char *names_get(const struct names *names, uint32_t n);
 
+/* ---- functions.c: which functions this kernel has, and where their arguments are ---------------- */
+
+void functions_find(struct btf *vmlinux, struct function functions[FN_COUNT]);
+/* The number of a function by name, -1 if there is none in KERNEL_FUNCTIONS. */
+int function_number(const char *name);
+
+/* ---- trial.c: what does the kernel let this process do? ------------------------------------------ */
+
+/* 0, or a negative errno: an empty program could not be loaded and attached in that way. */
+int trial_trampoline(const struct btf *vmlinux);
+int trial_kprobe(void);
+int trial_kprobe_multi(void);
+
 /* ---- probes.c -------------------------------------------------------------------------------- */
 
-/* Chooses the form of each probe that this kernel's tracepoint fits; the others aren't loaded. */
-void probes_choose(struct live *l, const struct btf *btf, bool tasks);
-void probes_attach(struct live *l);
+/* Asks the kernel which tiers it offers. */
+void probes_init(struct live *l, const struct btf *vmlinux);
+/*
+ * Chooses for each probe the first way that this kernel has and did not refuse yet; programs of other
+ * ways aren't loaded.
+ */
+void probes_choose(struct live *l, const struct btf *vmlinux);
+/* A program could not be loaded: its way is refused. False: it belongs to no probe. */
+bool probes_refuse(struct live *l, const char *program, int err);
+/* Attaches; true if a way was refused in doing so, so that another one has to be loaded. */
+bool probes_attach(struct live *l);
+void probes_detach(struct live *l);
 
 #endif

@@ -2,43 +2,133 @@
 #include "source/live_private.h"
 
 /*
- * Each probe: the program and, for older kernels, its other forms, told apart by how many arguments
- * the kernel's tracepoint has (including the data pointer that BTF counts first).
+ * A way of a probe: programs that are attached together. A program's section names what it is attached
+ * to; "?" before its name: it may be missing. args: how many arguments the kernel's tracepoint must
+ * have at least (the data pointer that BTF counts first included).
  */
-struct probe_def {
-	const char *tracepoint;
-	const char *program[3];
-	int args[3]; /* of the tracepoint, at least; 0 ends the list */
-	const char *what;
-	const char *missing;
-	const char *older;
-	bool tasks; /* only with follow_forks */
+struct probe_way {
+	enum live_tier tier;
+	const char *programs[WAY_PROGRAMS];
+	int args;
+	const char *lost; /* by this way; NULL nothing */
 };
+
+#define WAYS_MAX 5
+
+struct probe_def {
+	const char *name;
+	const char *what;
+	const char *lost;		 /* if no way is taken */
+	struct probe_way ways[WAYS_MAX]; /* best first */
+	bool tasks;			 /* only with follow_forks */
+};
+
+#define TRACEPOINT(args, lost, ...)                        \
+	{                                                  \
+		TIER_TRACEPOINT, {__VA_ARGS__}, args, lost \
+	}
+#define FENTRY(...)                                     \
+	{                                               \
+		TIER_TRAMPOLINE, {__VA_ARGS__}, 0, NULL \
+	}
+#define KPROBE(...)                                 \
+	{                                           \
+		TIER_KPROBE, {__VA_ARGS__}, 0, NULL \
+	}
+/* One function, its entry only, or its entry and its end. */
+#define AT(function) FENTRY(#function "_fentry"), KPROBE(#function "_kprobe")
+#define AROUND(function)                                 \
+	FENTRY(#function "_fentry", #function "_fexit"), \
+		KPROBE(#function "_kprobe", #function "_kretprobe")
 
 /* clang-format off */
 static const struct probe_def probe_defs[] = {
-	{"tcp_send_reset", {"tcp_send_reset", "tcp_send_reset_old"}, {4, 3},
-	 "resets sent, with the packet that asked for them and the kernel's reason",
-	 "why a reset was sent", "resets sent without a socket, and the kernel's reason for a reset"},
-	{"tcp_receive_reset", {"tcp_receive_reset"}, {2}, "resets received", "resets received", NULL},
-	{"kfree_skb", {"kfree_skb", "kfree_skb_3", "kfree_skb_2"}, {5, 4, 3}, "packets dropped, and why", "drops",
-	 "the receiving socket of a drop (and, before 5.17, the reason)"},
-	{"tcp_retransmit_skb", {"tcp_retransmit_skb", "tcp_retransmit_skb_2"}, {4, 3}, "retransmissions",
-	 "retransmissions", "whether a retransmission could be sent"},
-	{"tcp_retransmit_synack", {"tcp_retransmit_synack"}, {3}, "SYN-ACK retransmissions", "SYN-ACK retransmissions",
-	 NULL},
-	{"inet_sock_set_state", {"inet_sock_set_state"}, {4}, "socket states", "connects that fail, and who closed a socket",
-	 NULL},
-	{"inet_sk_error_report", {"inet_sk_error_report"}, {2}, "socket errors", "errors reported to sockets", NULL},
-	{"net_dev_queue", {"net_dev_queue"}, {2}, "SYNs, resets and ICMP errors that leave",
-	 "whether SYNs left, resets of REJECT rules, ICMP errors sent", NULL},
-	{"netif_receive_skb", {"netif_receive_skb"}, {2}, "SYNs, resets and ICMP errors that arrive",
-	 "SYNs that are refused silently, headers of resets received, ICMP errors received", NULL},
-	{"sys_exit", {"sys_exit"}, {3}, "connect() calls that fail at once", "connects that fail without a packet", NULL},
-	{"sched_process_fork", {"sched_process_fork"}, {3}, "children of the watched processes",
-	 "children of the watched processes", NULL, true},
+	{"tcp_send_reset", "resets sent, with the packet that asked for them and the kernel's reason", "why a reset was sent",
+	 {TRACEPOINT(4, NULL, "tcp_send_reset"),
+	  FENTRY("tcp_v4_send_reset_fentry", "?tcp_v6_send_reset_fentry", "tcp_send_active_reset_fentry"),
+	  KPROBE("tcp_v4_send_reset_kprobe", "?tcp_v6_send_reset_kprobe", "tcp_send_active_reset_kprobe"),
+	  TRACEPOINT(3, "resets sent without a socket, and the kernel's reason for a reset", "tcp_send_reset_old")}},
+	{"tcp_receive_reset", "resets received", "resets received",
+	 {TRACEPOINT(2, NULL, "tcp_receive_reset")}},
+	{"kfree_skb", "packets dropped, and why", "drops",
+	 {TRACEPOINT(5, NULL, "kfree_skb"),
+	  TRACEPOINT(4, "the receiving socket of a drop", "kfree_skb_3"),
+	  TRACEPOINT(3, "the receiving socket and the reason of a drop, and drops within TCP", "kfree_skb_2")}},
+	{"tcp_retransmit_skb", "retransmissions", "retransmissions",
+	 {TRACEPOINT(4, NULL, "tcp_retransmit_skb"),
+	  TRACEPOINT(3, "whether a retransmission could be sent", "tcp_retransmit_skb_2")}},
+	{"tcp_retransmit_synack", "SYN-ACK retransmissions", "SYN-ACK retransmissions",
+	 {TRACEPOINT(3, NULL, "tcp_retransmit_synack")}},
+	{"inet_sock_set_state", "socket states", "connects that fail, and who closed a socket",
+	 {TRACEPOINT(4, NULL, "inet_sock_set_state")}},
+	{"socket errors", "errors reported to sockets", "connections that time out",
+	 {TRACEPOINT(2, NULL, "inet_sk_error_report"), AT(sock_def_error_report)}},
+	{"net_dev_queue", "SYNs, resets and ICMP errors that leave",
+	 "whether SYNs left, resets of REJECT rules, ICMP errors sent",
+	 {TRACEPOINT(2, NULL, "net_dev_queue")}},
+	{"netif_receive_skb", "SYNs, resets and ICMP errors that arrive",
+	 "SYNs that are refused silently, headers of resets received, ICMP errors received",
+	 {TRACEPOINT(2, NULL, "netif_receive_skb")}},
+	{"sys_exit", "connect() calls that fail at once", "connects that fail without a packet",
+	 {TRACEPOINT(3, NULL, "sys_exit")}},
+	{"REJECT, IPv4", "packets that a REJECT rule answers", "the rejected packet; the answer itself is still seen leaving",
+	 {FENTRY("nf_send_reset_fentry", "nf_send_unreach_fentry"),
+	  KPROBE("nf_send_reset_kprobe", "nf_send_unreach_kprobe")}},
+	{"REJECT, IPv6", "packets that a REJECT rule answers", "the rejected packet; the answer itself is still seen leaving",
+	 {FENTRY("nf_send_reset6_fentry", "nf_send_unreach6_fentry"),
+	  KPROBE("nf_send_reset6_kprobe", "nf_send_unreach6_kprobe")}},
+	{"SYN at listener", "SYNs that are refused for a full queue",
+	 "at which SYN a queue was full; a SYN that comes again still tells", {AT(tcp_conn_request)}},
+	{"SYN cookie, IPv4", "cookies sent and checked", "which ACK failed its cookie; the counters still tell",
+	 {FENTRY("cookie_v4_init_sequence_fentry", "cookie_v4_check_fentry", "__cookie_v4_check_fentry"),
+	  KPROBE("cookie_v4_init_sequence_kprobe", "cookie_v4_check_kprobe", "__cookie_v4_check_kprobe")}},
+	{"SYN cookie, IPv6", "cookies sent and checked", "which ACK failed its cookie; the counters still tell",
+	 {FENTRY("cookie_v6_init_sequence_fentry", "cookie_v6_check_fentry", "__cookie_v6_check_fentry"),
+	  KPROBE("cookie_v6_init_sequence_kprobe", "cookie_v6_check_kprobe", "__cookie_v6_check_kprobe")}},
+	{"ACK at request", "ACKs that match a half-open connection",
+	 "a race at the end of a handshake can only be inferred", {AT(tcp_check_req)}},
+	{"SYN or RST at socket", "challenge ACKs, resets that were not accepted",
+	 "SYNs and resets that met another connection (from 6.11 on drops tell of SYNs)", {AROUND(tcp_validate_incoming)}},
+	{"SYN at TIME_WAIT", "how a socket in TIME_WAIT answered a SYN",
+	 "what TIME_WAIT answered (from 6.11 on drops tell that it did)", {AROUND(tcp_timewait_state_process)}},
+	{"sched_process_fork", "children of the watched processes", "children of the watched processes",
+	 {TRACEPOINT(3, NULL, "sched_process_fork")}, true},
 };
 /* clang-format on */
+
+_Static_assert(ARRAY_SIZE(probe_defs) <= PROBES_MAX, "raise PROBES_MAX");
+
+static const char *const tier_names[TIER_COUNT] = {"tracepoint", "trampoline", "kprobe"};
+
+const char *live_tier_name(enum live_tier tier)
+{
+	return tier_names[tier];
+}
+
+enum live_tier live_tier(const struct live *l)
+{
+	enum live_tier tier = TIER_TRACEPOINT;
+
+	for (size_t i = 0; i < l->nr_probes; i++)
+		if (l->probes[i].attached && l->probes[i].tier > tier)
+			tier = l->probes[i].tier;
+	return tier;
+}
+
+/* ---- choosing -------------------------------------------------------------------------------- */
+
+static struct bpf_program *find_program(const struct live *l, const char *name)
+{
+	return bpf_object__find_program_by_name(l->skel->obj, name + (*name == '?'));
+}
+
+/* What comes behind the slash of "fentry/tcp_check_req". */
+static const char *target(const struct bpf_program *prog)
+{
+	const char *slash = strchr(bpf_program__section_name(prog), '/');
+
+	return slash ? slash + 1 : "";
+}
 
 /*
  * How many arguments does the tracepoint have (the data pointer included)? 0: this kernel doesn't
@@ -61,52 +151,231 @@ static int tracepoint_args(const struct btf *btf, const char *tracepoint)
 	return t && btf_is_func_proto(t) ? btf_vlen(t) : 0;
 }
 
-_Static_assert(ARRAY_SIZE(probe_defs) <= PROBES_MAX, "raise PROBES_MAX");
-
-void probes_choose(struct live *l, const struct btf *btf, bool tasks)
+static bool program_fits(const struct live *l, const struct btf *btf, const struct probe_way *way,
+			 const char *name, char *why, size_t size)
 {
-	l->nr_probes = ARRAY_SIZE(probe_defs);
-	for (size_t i = 0; i < ARRAY_SIZE(probe_defs); i++) {
-		const struct probe_def *def = &probe_defs[i];
-		struct live_probe *probe = &l->probes[i];
-		int args = tracepoint_args(btf, def->tracepoint);
-		bool chosen = false;
+	const char *at = target(find_program(l, name));
+	const struct function *f;
 
-		probe->name = def->tracepoint;
-		probe->what = def->what;
-		probe->missing = def->missing;
-		for (size_t form = 0; form < ARRAY_SIZE(def->program) && def->program[form];
-		     form++) {
-			struct bpf_program *prog =
-				bpf_object__find_program_by_name(l->skel->obj, def->program[form]);
-			bool fits = !chosen && args >= def->args[form] && (!def->tasks || tasks);
+	if (way->tier == TIER_TRACEPOINT) {
+		if (tracepoint_args(btf, at) >= way->args)
+			return true;
+		snprintf(why, size, "this kernel has no such tracepoint");
+		return false;
+	}
+	f = &l->functions[function_number(at)];
+	/* Trampolines need the function's types; those of a module that has none are guessed. */
+	if (f->found && (way->tier == TIER_KPROBE || f->places.ret))
+		return true;
+	snprintf(why, size, "%s", f->found ? "this kernel's modules carry no BTF" : f->why);
+	return false;
+}
 
-			bpf_program__set_autoload(prog, fits);
-			if (!fits)
-				continue;
-			chosen = true;
-			probe->older = form > 0;
-			probe->missing = form > 0 ? def->older : NULL;
+static bool way_fits(const struct live *l, const struct btf *btf, const struct probe_way *way,
+		     char *why, size_t size)
+{
+	if (!(l->tiers & 1u << way->tier)) {
+		snprintf(why, size, "%s", l->tier_why[way->tier]);
+		return false;
+	}
+	for (size_t i = 0; i < WAY_PROGRAMS && way->programs[i]; i++)
+		if (*way->programs[i] != '?' &&
+		    !program_fits(l, btf, way, way->programs[i], why, size))
+			return false;
+	return true;
+}
+
+/* In what order the ways of a probe are tried: the asked tier's before those of tracepoints. */
+static int way_at(const struct live *l, const struct probe_def *def, int place)
+{
+	int n = 0;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (int i = 0; i < WAYS_MAX && def->ways[i].programs[0]; i++) {
+			bool first = !l->prefer_other || def->ways[i].tier != TIER_TRACEPOINT;
+
+			if (first == (pass == 0) && n++ == place)
+				return i;
 		}
+	return -1;
+}
+
+static void choose_programs(struct live *l, const struct btf *btf, const struct probe_way *way,
+			    struct live_probe *probe)
+{
+	_cleanup_strbuf_ struct strbuf how = {0};
+	char why[64];
+
+	for (size_t i = 0; i < WAY_PROGRAMS && way->programs[i]; i++) {
+		struct bpf_program *prog = find_program(l, way->programs[i]);
+		const char *section = bpf_program__section_name(prog);
+
+		if (!program_fits(l, btf, way, way->programs[i], why, sizeof(why)))
+			continue;
+		bpf_program__set_autoload(prog, true);
+		if (way->tier == TIER_KPROBE && l->kprobe_multi)
+			bpf_program__set_expected_attach_type(prog, BPF_TRACE_KPROBE_MULTI);
+		strbuf_addf(&how, "%s%s", how.len ? ", " : "", section);
+	}
+	str_copy(probe->how, sizeof(probe->how), how.s ? how.s : "");
+}
+
+static void choose_way(struct live *l, const struct btf *btf, size_t i)
+{
+	const struct probe_def *def = &probe_defs[i];
+	struct live_probe *probe = &l->probes[i];
+	struct probe_state *state = &l->states[i];
+	int way;
+
+	state->way = -1;
+	probe->lost = def->lost;
+	probe->how[0] = '\0';
+	if (def->tasks && !l->follow_forks)
+		return;
+	for (int place = 0; (way = way_at(l, def, place)) >= 0; place++) {
+		if (state->refused & 1u << way ||
+		    !way_fits(l, btf, &def->ways[way], probe->how, sizeof(probe->how)))
+			continue;
+		state->way = way;
+		probe->tier = def->ways[way].tier;
+		probe->lost = def->ways[way].lost;
+		choose_programs(l, btf, &def->ways[way], probe);
+		return;
 	}
 }
 
-void probes_attach(struct live *l)
+void probes_choose(struct live *l, const struct btf *vmlinux)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(probe_defs); i++) {
-		const struct probe_def *def = &probe_defs[i];
+	struct bpf_program *prog;
 
-		for (size_t form = 0; form < ARRAY_SIZE(def->program) && def->program[form];
-		     form++) {
-			struct bpf_program *prog =
-				bpf_object__find_program_by_name(l->skel->obj, def->program[form]);
+	bpf_object__for_each_program(prog, l->skel->obj)
+	{
+		bpf_program__set_autoload(prog, false);
+	}
+	for (size_t i = 0; i < l->nr_probes; i++)
+		choose_way(l, vmlinux, i);
+}
 
-			if (!bpf_program__autoload(prog))
+/* ---- what the kernel offers ------------------------------------------------------------------ */
+
+static void try_tier(struct live *l, enum live_tier tier, int err)
+{
+	if (!err)
+		return;
+	l->tiers &= ~(1u << tier);
+	snprintf(l->tier_why[tier], sizeof(l->tier_why[tier]), "%ss can't be attached here (%s)",
+		 tier == TIER_TRAMPOLINE ? "trampoline" : "kprobe", strerror(-err));
+}
+
+void probes_init(struct live *l, const struct btf *vmlinux)
+{
+	l->nr_probes = ARRAY_SIZE(probe_defs);
+	for (size_t i = 0; i < l->nr_probes; i++) {
+		l->probes[i].name = probe_defs[i].name;
+		l->probes[i].what = probe_defs[i].what;
+	}
+	for (int tier = 0; tier < TIER_COUNT; tier++)
+		if (!(l->tiers & 1u << tier))
+			snprintf(l->tier_why[tier], sizeof(l->tier_why[tier]),
+				 "the %s tier is switched off by --tier", tier_names[tier]);
+	if (l->tiers & 1u << TIER_TRAMPOLINE)
+		try_tier(l, TIER_TRAMPOLINE, trial_trampoline(vmlinux));
+	if (!(l->tiers & 1u << TIER_KPROBE))
+		return;
+	l->kprobe_multi = trial_kprobe_multi() == 0;
+	if (!l->kprobe_multi)
+		try_tier(l, TIER_KPROBE, trial_kprobe());
+}
+
+/* ---- attaching ------------------------------------------------------------------------------- */
+
+static void refuse(struct live *l, size_t i, const char *program, const char *what, int err)
+{
+	struct probe_state *state = &l->states[i];
+
+	state->refused |= 1u << state->way;
+	snprintf(l->probes[i].how, sizeof(l->probes[i].how), "%s could not be %s: %s", program,
+		 what, strerror(-err));
+}
+
+bool probes_refuse(struct live *l, const char *program, int err)
+{
+	for (size_t i = 0; i < l->nr_probes; i++) {
+		const struct probe_way *way = &probe_defs[i].ways[l->states[i].way];
+
+		if (l->states[i].way < 0)
+			continue;
+		for (size_t p = 0; p < WAY_PROGRAMS && way->programs[p]; p++) {
+			const char *name = way->programs[p] + (*way->programs[p] == '?');
+
+			if (strcmp(name, program) != 0)
 				continue;
-			l->links[i] = bpf_program__attach(prog);
-			l->probes[i].attached = l->links[i] != NULL;
-			if (!l->links[i])
-				l->probes[i].missing = def->missing;
+			refuse(l, i, program, "loaded", err);
+			return true;
 		}
 	}
+	return false;
+}
+
+static struct bpf_link *attach_multi(struct bpf_program *prog)
+{
+	const char *function = target(prog);
+	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .syms = &function, .cnt = 1,
+		    .retprobe = strncmp(bpf_program__section_name(prog), "kret", 4) == 0);
+
+	return bpf_program__attach_kprobe_multi_opts(prog, NULL, &opts);
+}
+
+static struct bpf_link *attach(const struct live *l, const struct probe_way *way,
+			       struct bpf_program *prog)
+{
+	return way->tier == TIER_KPROBE && l->kprobe_multi ? attach_multi(prog)
+							   : bpf_program__attach(prog);
+}
+
+static void detach(struct live *l, size_t i)
+{
+	for (size_t p = 0; p < WAY_PROGRAMS; p++) {
+		bpf_link__destroy(l->states[i].links[p]);
+		l->states[i].links[p] = NULL;
+	}
+	l->probes[i].attached = false;
+}
+
+static bool attach_way(struct live *l, size_t i)
+{
+	const struct probe_way *way = &probe_defs[i].ways[l->states[i].way];
+
+	for (size_t p = 0; p < WAY_PROGRAMS && way->programs[p]; p++) {
+		struct bpf_program *prog = find_program(l, way->programs[p]);
+
+		if (!bpf_program__autoload(prog))
+			continue;
+		l->states[i].links[p] = attach(l, way, prog);
+		if (l->states[i].links[p])
+			continue;
+		refuse(l, i, bpf_program__name(prog), "attached", -errno);
+		detach(l, i);
+		return false;
+	}
+	return true;
+}
+
+bool probes_attach(struct live *l)
+{
+	bool again = false;
+
+	for (size_t i = 0; i < l->nr_probes; i++) {
+		if (l->states[i].way < 0)
+			continue;
+		l->probes[i].attached = attach_way(l, i);
+		again = again || !l->probes[i].attached;
+	}
+	return again;
+}
+
+void probes_detach(struct live *l)
+{
+	for (size_t i = 0; i < l->nr_probes; i++)
+		detach(l, i);
 }

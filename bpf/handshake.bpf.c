@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
+/*
+ * A handshake on its server's side: the SYN at the listener, cookies, the ACK that matches. What is
+ * remembered of it goes with every later event of the flow; records are made of refused SYNs only (and
+ * of all steps with --all).
+ */
+#include "common.bpf.h"
+
+/* Packets here are those that the listener or its request gets, so the socket's namespace counts. */
+static __always_inline bool read_packet(struct rec_packet *p, u64 skb, u64 sk, u32 *netns)
+{
+	if (!packet_read(skb, false, p) || p->tuple.proto != IPPROTO_TCP)
+		return false;
+	*netns = skb_netns((struct sk_buff *)skb, (struct sock *)sk);
+	return true;
+}
+
+static __always_inline int step_event(void *ctx, u32 step, u64 skb, u64 sk,
+				      const struct rec_packet *p, u32 netns)
+{
+	struct rec_event *r;
+
+	if (!wanted(p, sk, netns, 0, false))
+		return 0;
+	r = event_begin(REC_HANDSHAKE, step, 0, &p->tuple, netns);
+	if (!r)
+		return 0;
+	r->step = step;
+	if (skb)
+		event_packet(r, (struct sk_buff *)skb, p);
+	if (sk)
+		sock_read(sk, &r->sock);
+	event_memory(r, &p->tuple, NULL);
+	event_context(r, ctx, false);
+	event_submit(r);
+	return 0;
+}
+
+/*
+ * Will tcp_conn_request refuse the SYN for a full queue? include/net/sock.h sk_acceptq_is_full,
+ * include/net/inet_connection_sock.h inet_csk_reqsk_queue_is_full; without cookies the latter
+ * comes first.
+ */
+static __always_inline u32 syn_step(struct sock *sk)
+{
+	u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
+	u32 limit = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	u32 half_open =
+		BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_accept_queue.qlen.counter);
+	u8 cookies = BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_syncookies);
+
+	if (half_open >= limit && !cookies)
+		return STEP_SYN_QUEUE_FULL;
+	return waiting > limit ? STEP_ACCEPT_QUEUE_FULL : STEP_SYN;
+}
+
+static __always_inline int on_tcp_conn_request(void *ctx, u64 sk, u64 skb, u64 unused)
+{
+	struct rec_packet p = {};
+	struct rec_handshake *h;
+	u32 netns, step;
+
+	if (!read_packet(&p, skb, sk, &netns))
+		return 0;
+	h = handshake_of(&p.tuple, netns);
+	if (h) {
+		__builtin_memset(h, 0, sizeof(*h));
+		h->syn_ns = bpf_ktime_get_ns();
+	}
+	step = syn_step((struct sock *)sk);
+	return step != STEP_SYN || cfg.all ? step_event(ctx, step, skb, sk, &p, netns) : 0;
+}
+AT_FUNCTION(tcp_conn_request, TCP_CONN_REQUEST)
+
+/* net/ipv4/syncookies.c and net/ipv6/syncookies.c: a SYN is answered with a cookie. */
+static __always_inline int cookie_sent(void *ctx, u64 skb)
+{
+	struct rec_packet p = {};
+	struct rec_handshake *h;
+	u32 netns;
+
+	if (!read_packet(&p, skb, 0, &netns))
+		return 0;
+	h = handshake_of(&p.tuple, netns);
+	if (h)
+		h->cookie_ns = bpf_ktime_get_ns();
+	return cfg.all ? step_event(ctx, STEP_COOKIE_SENT, skb, 0, &p, netns) : 0;
+}
+
+static __always_inline int on_cookie_v4_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
+{
+	return cookie_sent(ctx, skb);
+}
+AT_FUNCTION(cookie_v4_init_sequence, COOKIE_V4_INIT)
+
+static __always_inline int on_cookie_v6_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
+{
+	return cookie_sent(ctx, skb);
+}
+AT_FUNCTION(cookie_v6_init_sequence, COOKIE_V6_INIT)
+
+/*
+ * Every ACK for a listener comes here, cookies or not; __cookie_v4_check, which has neither packet nor
+ * namespace, is called from here only where cookies have been sent lately.
+ */
+static __always_inline int cookie_check(u64 sk, u64 skb)
+{
+	struct call c = {.sk = sk, .what = CALL_COOKIE};
+	u64 key = call_key();
+
+	if (!read_packet(&c.pkt, skb, sk, &c.netns))
+		return 0;
+	c.ns = bpf_ktime_get_ns();
+	bpf_map_update_elem(&calls, &key, &c, BPF_ANY);
+	return 0;
+}
+
+static __always_inline int on_cookie_v4_check(void *ctx, u64 sk, u64 skb, u64 unused)
+{
+	return cookie_check(sk, skb);
+}
+AT_FUNCTION(cookie_v4_check, COOKIE_V4_CHECK)
+
+static __always_inline int on_cookie_v6_check(void *ctx, u64 sk, u64 skb, u64 unused)
+{
+	return cookie_check(sk, skb);
+}
+AT_FUNCTION(cookie_v6_check, COOKIE_V6_CHECK)
+
+static __always_inline int cookie_decode(void *ctx)
+{
+	struct call *c = call_of(CALL_COOKIE);
+	struct rec_packet p;
+	struct rec_handshake *h;
+
+	if (!c)
+		return 0;
+	bpf_probe_read_kernel(&p, sizeof(p), &c->pkt);
+	h = handshake_of(&p.tuple, c->netns);
+	if (h)
+		h->checked_ns = bpf_ktime_get_ns();
+	return cfg.all ? step_event(ctx, STEP_COOKIE_CHECKED, 0, c->sk, &p, c->netns) : 0;
+}
+
+static __always_inline int on___cookie_v4_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
+{
+	return cookie_decode(ctx);
+}
+AT_FUNCTION(__cookie_v4_check, COOKIE_V4_DECODE)
+
+static __always_inline int on___cookie_v6_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
+{
+	return cookie_decode(ctx);
+}
+AT_FUNCTION(__cookie_v6_check, COOKIE_V6_DECODE)
+
+/* net/ipv4/tcp_minisocks.c: a packet found its request socket. */
+static __always_inline int on_tcp_check_req(void *ctx, u64 sk, u64 skb, u64 unused)
+{
+	struct rec_packet p = {};
+	struct rec_handshake *h;
+	u32 netns;
+
+	if (!read_packet(&p, skb, sk, &netns) || (p.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_ACK)
+		return 0;
+	h = handshake_of(&p.tuple, netns);
+	if (h)
+		h->acked_ns = bpf_ktime_get_ns();
+	return cfg.all ? step_event(ctx, STEP_ACK_MATCHED, skb, sk, &p, netns) : 0;
+}
+AT_FUNCTION(tcp_check_req, TCP_CHECK_REQ)

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An empty program, attached and taken away again: whether a kernel has a way, and lets this process use
+ * it, is asked of the kernel itself.
+ */
+#include "source/live_private.h"
+
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TRIAL_FUNCTION "tcp_check_req" /* rarely called, and never inlined: other files call it */
+
+/* r0 = 0; exit */
+static const struct bpf_insn nothing[] = {
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
+
+static int load(enum bpf_prog_type type, enum bpf_attach_type attach_type, int btf_id)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = attach_type,
+		    .attach_btf_id = (uint32_t)btf_id);
+	int fd = bpf_prog_load(type, "tcpwhy_trial", "Dual BSD/GPL", nothing, ARRAY_SIZE(nothing),
+			       &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int trial_trampoline(const struct btf *vmlinux)
+{
+	int id = btf__find_by_name_kind(vmlinux, TRIAL_FUNCTION, BTF_KIND_FUNC);
+	_cleanup_close_ int prog = -1, link = -1;
+
+	if (id < 0)
+		return -ENOENT;
+	prog = load(BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, id);
+	if (prog < 0)
+		return prog;
+	link = bpf_raw_tracepoint_open(NULL, prog);
+	return link < 0 ? -errno : 0;
+}
+
+static int perf_kprobe_type(void)
+{
+	FILE *file = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
+	int type = -1;
+
+	if (!file)
+		return -ENOENT;
+	if (fscanf(file, "%d", &type) != 1)
+		type = -ENOENT;
+	fclose(file);
+	return type;
+}
+
+int trial_kprobe(void)
+{
+	struct perf_event_attr attr = {.size = sizeof(attr),
+				       .config1 = (uint64_t)(uintptr_t)TRIAL_FUNCTION};
+	_cleanup_close_ int prog = load(BPF_PROG_TYPE_KPROBE, 0, 0), event = -1;
+	int type = perf_kprobe_type();
+
+	if (prog < 0 || type < 0)
+		return prog < 0 ? prog : type;
+	attr.type = (uint32_t)type;
+	event = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (event < 0)
+		return -errno;
+	return ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) < 0 ? -errno : 0;
+}
+
+int trial_kprobe_multi(void)
+{
+	const char *function = TRIAL_FUNCTION;
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.syms = &function,
+		    .kprobe_multi.cnt = 1);
+	_cleanup_close_ int prog = load(BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI, 0), link = -1;
+
+	if (prog < 0)
+		return prog;
+	link = bpf_link_create(prog, 0, BPF_TRACE_KPROBE_MULTI, &opts);
+	return link < 0 ? -errno : 0;
+}
