@@ -40,6 +40,23 @@ static void add_probe(finding_vec *all, const struct live_probe *p)
 		add(all, p->name, p->attached, p->what, "%s", p->how);
 }
 
+static void add_tiers(finding_vec *all, const struct live *l)
+{
+	static const struct {
+		enum live_tier tier;
+		const char *name, *what;
+	} tiers[] = {
+		{TIER_TRAMPOLINE, "trampolines", "fentry and fexit: what tracepoints don't tell"},
+		{TIER_KPROBE, "kprobes", "the same, where trampolines are missing"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(tiers); i++) {
+		const char *why = live_tier_why(l, tiers[i].tier);
+
+		add(all, tiers[i].name, !why, tiers[i].what, "%s", why ? why : "can be attached");
+	}
+}
+
 static int look_at_kernel(const struct doctor_options *o, finding_vec *all,
 			  enum live_tier *ret_tier)
 {
@@ -58,6 +75,7 @@ static int look_at_kernel(const struct doctor_options *o, finding_vec *all,
 		add(all, "BPF", false, "everything", "%s", why.s ? why.s : strerror(-err));
 		return err;
 	}
+	add_tiers(all, l);
 	probes = live_probes(l, &n);
 	for (size_t i = 0; i < n; i++)
 		add_probe(all, &probes[i]);

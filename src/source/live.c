@@ -178,6 +178,18 @@ static int programs_start(struct live *l, const struct live_options *o, struct b
 	}
 }
 
+/* The tier that is asked for, if it is more than tracepoints, is not to be had. */
+static bool tier_missing(const struct live *l, struct strbuf *why)
+{
+	enum live_tier tier = l->asked & 1u << TIER_TRAMPOLINE ? TIER_TRAMPOLINE : TIER_KPROBE;
+
+	if (!l->prefer_other || l->tiers & 1u << tier)
+		return false;
+	strbuf_addf(why, "--tier %s: %s; leave the option out, and the best that there is is taken",
+		    live_tier_name(tier), l->tier_why[tier]);
+	return true;
+}
+
 static int load(struct live *l, const struct live_options *o, struct strbuf *why)
 {
 	struct btf *btf = o->btf ? btf__parse(o->btf, NULL) : btf__load_vmlinux_btf();
@@ -191,10 +203,10 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 	if (!err) {
 		functions_find(btf, l->functions);
 		probes_init(l, btf);
-		err = programs_start(l, o, btf);
+		err = tier_missing(l, why) ? -EOPNOTSUPP : programs_start(l, o, btf);
 	}
 	btf__free(btf);
-	return err ? why_not(err, why) : 0;
+	return err && !why->len ? why_not(err, why) : err;
 }
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -223,6 +235,7 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 	l->btf_fd = -1;
 	l->follow_forks = o->follow_forks;
 	l->tiers = o->tiers ? o->tiers : (1u << TIER_COUNT) - 1;
+	l->asked = l->tiers;
 	l->prefer_other = o->tiers && o->tiers != 1u << TIER_TRACEPOINT;
 	libbpf_set_print(quiet);
 	/*

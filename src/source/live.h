@@ -38,7 +38,7 @@ struct live_probe {
 	const char *what; /* what it tells, in words */
 	bool attached;
 	enum live_tier tier; /* if attached */
-	char how[160];	     /* "tp_btf/kfree_skb", "fentry/tcp_v4_send_reset, …"; or why not */
+	char how[256];	     /* "tp_btf/kfree_skb", "fentry/tcp_v4_send_reset, …"; or why not */
 	const char *lost;    /* what is lost when it isn't, or by this way; NULL nothing */
 };
 
@@ -77,6 +77,8 @@ int live_watch_port(struct live *l, uint32_t netns, uint16_t port);
 int live_admit(struct live *l, const struct rec_tuple *t);
 
 const struct live_probe *live_probes(const struct live *l, size_t *ret_n);
+/* Why no probe is attached by this tier's ways; NULL: they are there. */
+const char *live_tier_why(const struct live *l, enum live_tier tier);
 /* The tier of the probe that needs most: what verdicts may rest on. */
 enum live_tier live_tier(const struct live *l);
 

@@ -28,6 +28,7 @@ struct function {
 struct probe_state {
 	int way;	  /* the chosen one of its definition, -1 none */
 	uint32_t refused; /* ways that the kernel did not take, one bit each */
+	char refused_why[128];
 	struct bpf_link *links[WAY_PROGRAMS];
 };
 
@@ -38,7 +39,8 @@ struct live {
 	struct live_probe probes[PROBES_MAX]; /* nr_probes of them */
 	struct probe_state states[PROBES_MAX];
 	size_t nr_probes;
-	uint32_t tiers;	   /* that may be used, one bit each */
+	uint32_t asked;	   /* tiers that the user allows, one bit each */
+	uint32_t tiers;	   /* those of them that the kernel offers */
 	bool prefer_other; /* one tier is asked for: its ways first */
 	bool follow_forks;
 	bool kprobe_multi;

@@ -105,6 +105,11 @@ const char *live_tier_name(enum live_tier tier)
 	return tier_names[tier];
 }
 
+const char *live_tier_why(const struct live *l, enum live_tier tier)
+{
+	return *l->tier_why[tier] ? l->tier_why[tier] : NULL;
+}
+
 enum live_tier live_tier(const struct live *l)
 {
 	enum live_tier tier = TIER_TRACEPOINT;
@@ -175,7 +180,7 @@ static bool way_fits(const struct live *l, const struct btf *btf, const struct p
 		     char *why, size_t size)
 {
 	if (!(l->tiers & 1u << way->tier)) {
-		snprintf(why, size, "%s", l->tier_why[way->tier]);
+		snprintf(why, size, "no %ss", live_tier_name(way->tier));
 		return false;
 	}
 	for (size_t i = 0; i < WAY_PROGRAMS && way->programs[i]; i++)
@@ -201,47 +206,54 @@ static int way_at(const struct live *l, const struct probe_def *def, int place)
 }
 
 static void choose_programs(struct live *l, const struct btf *btf, const struct probe_way *way,
-			    struct live_probe *probe)
+			    struct strbuf *how)
 {
-	_cleanup_strbuf_ struct strbuf how = {0};
 	char why[64];
 
 	for (size_t i = 0; i < WAY_PROGRAMS && way->programs[i]; i++) {
 		struct bpf_program *prog = find_program(l, way->programs[i]);
-		const char *section = bpf_program__section_name(prog);
 
 		if (!program_fits(l, btf, way, way->programs[i], why, sizeof(why)))
 			continue;
 		bpf_program__set_autoload(prog, true);
 		if (way->tier == TIER_KPROBE && l->kprobe_multi)
 			bpf_program__set_expected_attach_type(prog, BPF_TRACE_KPROBE_MULTI);
-		strbuf_addf(&how, "%s%s", how.len ? ", " : "", section);
+		strbuf_addf(how, "%s%s", i ? ", " : "", bpf_program__section_name(prog));
 	}
-	str_copy(probe->how, sizeof(probe->how), how.s ? how.s : "");
+}
+
+static void add_why(struct strbuf *how, const char *why)
+{
+	if (*why && (!how->s || !strstr(how->s, why)))
+		strbuf_addf(how, "%s%s", how->len ? "; " : "", why);
 }
 
 static void choose_way(struct live *l, const struct btf *btf, size_t i)
 {
 	const struct probe_def *def = &probe_defs[i];
+	_cleanup_strbuf_ struct strbuf how = {0};
 	struct live_probe *probe = &l->probes[i];
 	struct probe_state *state = &l->states[i];
+	char why[64];
 	int way;
 
 	state->way = -1;
 	probe->lost = def->lost;
-	probe->how[0] = '\0';
-	if (def->tasks && !l->follow_forks)
-		return;
-	for (int place = 0; (way = way_at(l, def, place)) >= 0; place++) {
-		if (state->refused & 1u << way ||
-		    !way_fits(l, btf, &def->ways[way], probe->how, sizeof(probe->how)))
-			continue;
-		state->way = way;
-		probe->tier = def->ways[way].tier;
-		probe->lost = def->ways[way].lost;
-		choose_programs(l, btf, &def->ways[way], probe);
-		return;
+	for (int place = 0; state->way < 0 && (way = way_at(l, def, place)) >= 0; place++) {
+		if (state->refused & 1u << way) {
+			add_why(&how, state->refused_why);
+		} else if (!way_fits(l, btf, &def->ways[way], why, sizeof(why))) {
+			add_why(&how, why);
+		} else {
+			state->way = way;
+			probe->tier = def->ways[way].tier;
+			probe->lost = def->ways[way].lost;
+			strbuf_reset(&how);
+			choose_programs(l, btf, &def->ways[way], &how);
+			add_why(&how, state->refused_why);
+		}
 	}
+	str_copy(probe->how, sizeof(probe->how), how.s ? how.s : "");
 }
 
 void probes_choose(struct live *l, const struct btf *vmlinux)
@@ -253,7 +265,10 @@ void probes_choose(struct live *l, const struct btf *vmlinux)
 		bpf_program__set_autoload(prog, false);
 	}
 	for (size_t i = 0; i < l->nr_probes; i++)
-		choose_way(l, vmlinux, i);
+		if (!probe_defs[i].tasks || l->follow_forks)
+			choose_way(l, vmlinux, i);
+		else
+			l->states[i].way = -1;
 }
 
 /* ---- what the kernel offers ------------------------------------------------------------------ */
@@ -264,7 +279,7 @@ static void try_tier(struct live *l, enum live_tier tier, int err)
 		return;
 	l->tiers &= ~(1u << tier);
 	snprintf(l->tier_why[tier], sizeof(l->tier_why[tier]), "%ss can't be attached here (%s)",
-		 tier == TIER_TRAMPOLINE ? "trampoline" : "kprobe", strerror(-err));
+		 live_tier_name(tier), strerror(-err));
 }
 
 void probes_init(struct live *l, const struct btf *vmlinux)
@@ -277,7 +292,7 @@ void probes_init(struct live *l, const struct btf *vmlinux)
 	for (int tier = 0; tier < TIER_COUNT; tier++)
 		if (!(l->tiers & 1u << tier))
 			snprintf(l->tier_why[tier], sizeof(l->tier_why[tier]),
-				 "the %s tier is switched off by --tier", tier_names[tier]);
+				 "not tried, because of --tier");
 	if (l->tiers & 1u << TIER_TRAMPOLINE)
 		try_tier(l, TIER_TRAMPOLINE, trial_trampoline(vmlinux));
 	if (!(l->tiers & 1u << TIER_KPROBE))
