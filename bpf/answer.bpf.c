@@ -3,7 +3,7 @@
  * SYNs and resets that meet a socket of the same tuple: what becomes of them is known when the function
  * that judges them ends; the packet may be freed by then, so it is read when it begins.
  */
-#include "common.bpf.h"
+#include "function.bpf.h"
 
 static __always_inline u8 flags_of(u64 th)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /* Packets dropped: net/core/skbuff.c kfree_skb_reason, sk_skb_reason_drop. */
-#include "common.bpf.h"
+#include "event.bpf.h"
 
 #define SKB_DROP_REASON_NOT_SPECIFIED_FIRST 2
 

@@ -4,7 +4,7 @@
  * remembered of it goes with every later event of the flow; records are made of refused SYNs only (and
  * of all steps with --all).
  */
-#include "common.bpf.h"
+#include "function.bpf.h"
 
 /* Packets here are those that the listener or its request gets, so the socket's namespace counts. */
 static __always_inline bool read_packet(struct rec_packet *p, u64 skb, u64 sk, u32 *netns)

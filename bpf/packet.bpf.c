@@ -5,7 +5,7 @@
  * dropped later). net/core/dev.c __dev_queue_xmit (net_dev_queue) and __netif_receive_skb_core
  * (netif_receive_skb).
  */
-#include "common.bpf.h"
+#include "event.bpf.h"
 
 enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
 

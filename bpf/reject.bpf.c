@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /* Packets that a firewall rule answers: net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c. */
-#include "common.bpf.h"
+#include "function.bpf.h"
 
 /* with: 0 a reset, else the ICMP error's type << 8 | code. */
 static __always_inline int rejected(void *ctx, u64 skb, u64 hook, u32 with)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /* Resets: sent with or without a socket, and received. */
-#include "common.bpf.h"
+#include "function.bpf.h"
 
 /* A packet that met no socket of its connection, as in a race with the end of its handshake. */
 static __always_inline void note_reset(const struct rec_packet *p, struct sock *sk, u32 netns)

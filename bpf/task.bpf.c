@@ -4,7 +4,7 @@
  * A pid stays watched when its process ends: its sockets may fail later, and a number comes round
  * again only after all others.
  */
-#include "common.bpf.h"
+#include "maps.bpf.h"
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /* A socket's life: states, errors, retransmissions, and connect() that fails at once. */
-#include "common.bpf.h"
+#include "function.bpf.h"
 
 #define SEND_SHUTDOWN 2
 #define SHUTDOWN_MASK 3

@@ -137,6 +137,7 @@ void session_event(void *session, struct rec_hdr *rec)
 	struct session *s = session;
 
 	resolve_event(s, (const struct rec_event *)rec);
+	reason_derive(&s->derive, s->world, (struct rec_event *)rec);
 	print_record(s, rec);
 	track_add(s->track, rec);
 }

@@ -9,6 +9,7 @@
 #include "out/out.h"
 #include "source/live.h"
 #include "sym/ksyms.h"
+#include "track/derive.h"
 #include "track/track.h"
 
 struct session {
@@ -18,6 +19,7 @@ struct session {
 	struct ksyms *ksyms; /* NULL: addresses are hidden */
 	uint64_t ksyms_ns;
 	struct world *world;
+	struct derive derive;
 	struct track *track;
 	struct incidents *incidents;
 	struct out_options out;

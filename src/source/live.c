@@ -303,7 +303,7 @@ int live_watch_pid(struct live *l, uint32_t pid)
 											 : 0;
 }
 
-/* The same key as port_key() of bpf/common.bpf.h makes. */
+/* The same key as port_key() of bpf/event.bpf.h makes. */
 int live_watch_port(struct live *l, uint32_t netns, uint16_t port)
 {
 	uint64_t key = (uint64_t)netns << 16 | port;
@@ -313,7 +313,7 @@ int live_watch_port(struct live *l, uint32_t netns, uint16_t port)
 											  : 0;
 }
 
-/* The same key as flow_key_set() of bpf/common.bpf.h makes, for any namespace. */
+/* The same key as flow_key_set() of bpf/packet.bpf.h makes, for any namespace. */
 int live_admit(struct live *l, const struct rec_tuple *t)
 {
 	struct {

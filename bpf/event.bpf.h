@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * From what a program saw to a record of it: what was remembered of the flow, who is watched,
+ * counting, limits, and the record itself.
+ */
+#ifndef TCPWHY_EVENT_BPF_H
+#define TCPWHY_EVENT_BPF_H
+
+#include "lib.bpf.h"
+#include "packet.bpf.h"
+
+/* ---- what is remembered of a handshake -------------------------------------------------------- */
+
+/* The flow's entry, made if need be; NULL where there is no room. */
+SUBPROG struct rec_handshake *handshake_of(const struct rec_tuple *t, u32 netns)
+{
+	struct rec_handshake *h, none = {};
+	struct flow_key key;
+
+	if (!t)
+		return NULL;
+	flow_key_set(&key, t, netns);
+	h = bpf_map_lookup_elem(&handshakes, &key);
+	if (h)
+		return h;
+	bpf_map_update_elem(&handshakes, &key, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&handshakes, &key);
+}
+
+/* ---- the task that runs ----------------------------------------------------------------------- */
+
+#define PF_EXITING 0x4 /* include/linux/sched.h */
+
+/* Is it about to end, and why? kernel/exit.c do_exit sets exit_code before it closes the files. */
+static __always_inline u8 task_ending(u8 *signal)
+{
+	struct task_struct *t = (void *)bpf_get_current_task();
+
+	if (!(BPF_CORE_READ(t, flags) & PF_EXITING))
+		return TASK_RUNS;
+	*signal = BPF_CORE_READ(t, exit_code) & 0x7f;
+	if (!*signal)
+		return TASK_EXITS;
+	return BPF_CORE_READ(t, signal, oom_mm) ? TASK_OOM_KILLED : TASK_KILLED;
+}
+
+/* ---- tasks, flows and ports that are watched ------------------------------------------------- */
+
+/*
+ * Is the running task one that the user asked for? To be asked where a task must be running, not in
+ * a softirq.
+ */
+static __always_inline bool task_wanted(void)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (cfg.comm[0]) {
+		char comm[16] = {};
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		for (int i = 0; i < 16; i++) {
+			if (comm[i] != cfg.comm[i])
+				return false;
+			if (!comm[i])
+				break;
+		}
+		return true;
+	}
+	return bpf_map_lookup_elem(&pids, &pid);
+}
+
+static __always_inline bool flow_admitted(const struct rec_tuple *t)
+{
+	struct flow_key key;
+
+	flow_key_set(&key, t, 0);
+	return bpf_map_lookup_elem(&flows, &key);
+}
+
+static __always_inline void flow_admit(const struct rec_tuple *t)
+{
+	struct flow_key key;
+	u8 one = 1;
+
+	flow_key_set(&key, t, 0);
+	bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
+}
+
+/* The listening ports of watched tasks, so that what arrives for them is theirs too. */
+static __always_inline u64 port_key(u32 netns, u16 port)
+{
+	return (u64)netns << 16 | port;
+}
+
+static __always_inline bool port_watched(u32 netns, const struct rec_tuple *t)
+{
+	u64 in = port_key(netns, t->dport), out = port_key(netns, t->sport);
+
+	return bpf_map_lookup_elem(&ports, &in) || bpf_map_lookup_elem(&ports, &out);
+}
+
+/* ---- counting, limiting, submitting ---------------------------------------------------------- */
+
+static __always_inline void count(u64 *n)
+{
+	__sync_fetch_and_add(n, 1); /* a softirq may interrupt a task's program on the same CPU */
+}
+
+SUBPROG struct count_value *count_slot(struct count_key *key)
+{
+	struct count_value *v = bpf_map_lookup_elem(&counts, key), zero = {};
+	u32 first = 0;
+
+	if (v)
+		return v;
+	bpf_map_update_elem(&counts, key, &zero, BPF_NOEXIST);
+	v = bpf_map_lookup_elem(&counts, key);
+	return v ? v : bpf_map_lookup_elem(&overflow, &first);
+}
+
+/*
+ * Has this second enough details of this place, or was it looked at often enough for one that is
+ * another flow's?
+ */
+static __always_inline bool count_is_limited(const struct count_value *v)
+{
+	return v->in_window >= cfg.burst_key || v->looked >= 16 * cfg.burst_key;
+}
+
+/* Counts the event. NULL: the limits forbid a record of it. */
+SUBPROG struct count_value *event_admit(struct count_key *key, const struct rec_tuple *t, u64 now)
+{
+	struct count_value *v;
+
+	if (!key || !t)
+		return NULL;
+	key->proto = t->proto;
+	key->family = t->family;
+	v = count_slot(key);
+	if (!v)
+		return NULL;
+	count(&v->seen);
+	if (now - v->window_ns >= NSEC_PER_SEC) {
+		v->window_ns = now;
+		v->in_window = 0;
+		v->looked = 0;
+	}
+	v->looked++;
+	if (count_is_limited(v) || !flow_limit(key->kind, key->reason, key->location, t, now)) {
+		count(&v->suppressed);
+		return NULL;
+	}
+	v->in_window++;
+	return v;
+}
+
+SUBPROG void event_init(struct rec_event *r, const struct count_key *key, const struct rec_tuple *t,
+			u64 now)
+{
+	if (!r || !key || !t)
+		return;
+	/* In parts: clang makes no memset of more than 1024 bytes for BPF. */
+	__builtin_memset(r, 0, __builtin_offsetof(struct rec_event, kstack));
+	asm volatile("" ::: "memory");
+	__builtin_memset(r->kstack, 0, sizeof(r->kstack));
+	__builtin_memset(r->ustack, 0, sizeof(r->ustack));
+	r->hdr.magic = REC_MAGIC;
+	r->hdr.version = REC_VERSION;
+	r->hdr.kind = key->kind;
+	r->hdr.size = sizeof(*r);
+	r->hdr.mono_ns = now;
+	r->hdr.netns = key->netns;
+	r->reason = key->reason;
+	r->location = key->location;
+	r->cpu = bpf_get_smp_processor_id();
+	r->pkt.tuple = *t;
+	r->pkt.ctinfo = CTINFO_NONE;
+}
+
+/*
+ * Counts the event and, unless limits say otherwise, reserves a record for it. NULL: it has been
+ * counted, that's all. The caller fills the record and calls event_submit().
+ *
+ * Inlined, so that the record is compared with NULL once: before 6.12 or so the verifier does not
+ * know that it can't be NULL the second time, and complains of a reference not released.
+ */
+static __always_inline struct rec_event *event_begin(u32 kind, u32 reason, u64 location,
+						     const struct rec_tuple *t, u32 netns)
+{
+	struct count_key key = {
+		.location = location, .reason = reason, .netns = netns, .kind = kind};
+	u64 now = bpf_ktime_get_ns();
+	struct count_value *v = event_admit(&key, t, now);
+	struct rec_event *r;
+
+	if (!v)
+		return NULL;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count(&v->lost);
+		count(&lost_ever);
+		return NULL;
+	}
+	count(&v->shown);
+	event_init(r, &key, t, now);
+	return r;
+}
+
+static __always_inline void event_dev(struct rec_event *r, struct net_device *dev)
+{
+	if (!dev)
+		return;
+	r->ifindex = BPF_CORE_READ(dev, ifindex);
+	bpf_probe_read_kernel_str(r->ifname, sizeof(r->ifname), &dev->name);
+}
+
+static __always_inline void event_packet(struct rec_event *r, struct sk_buff *skb,
+					 const struct rec_packet *p)
+{
+	u16 vlan_proto = BPF_CORE_READ(skb, vlan_proto);
+
+	r->pkt = *p;
+	if (vlan_proto) {
+		r->pkt.vlan = BPF_CORE_READ(skb, vlan_tci) & 0xfff;
+		r->pkt.has |= PKT_VLAN;
+	}
+	r->iif = BPF_CORE_READ(skb, skb_iif);
+	event_dev(r, BPF_CORE_READ(skb, dev));
+}
+
+static __always_inline void event_memory(struct rec_event *r, const struct rec_tuple *t,
+					 struct sock *sk)
+{
+	struct flow_key key;
+	struct rec_handshake *h;
+	struct closed *c;
+	struct syn_sent *s;
+	u64 id = (u64)sk;
+
+	flow_key_set(&key, t, r->hdr.netns);
+	c = bpf_map_lookup_elem(&closed, &key);
+	if (c) {
+		r->mem.closed_ns = c->ns;
+		r->mem.closed_pid = c->pid;
+		r->mem.closed_state = c->state;
+		r->mem.closed_unread = c->unread;
+		r->mem.closed_ending = c->ending;
+		r->mem.closed_signal = c->signal;
+		__builtin_memcpy(r->mem.closed_comm, c->comm, sizeof(c->comm));
+	}
+	h = bpf_map_lookup_elem(&handshakes, &key);
+	if (h)
+		r->mem.handshake = *h;
+	if (!sk)
+		return;
+	s = bpf_map_lookup_elem(&syn_sent, &id);
+	if (s && s->sport == r->sock.tuple.sport && s->dport == r->sock.tuple.dport) {
+		r->mem.syn_count = s->count;
+		r->mem.syn_first_ns = s->first_ns;
+		r->mem.syn_ifindex = s->ifindex;
+		r->mem.syn_tuple = s->tuple;
+		__builtin_memcpy(r->mem.syn_ifname, s->ifname, sizeof(s->ifname));
+	}
+}
+
+/*
+ * Who runs, and the kernel stack; with `user` the user stack too. Whether the task is the one that
+ * caused this, or a softirq borrowed its time, shows in the stack: user space decides (no portable
+ * way to ask here: preempt_count() is a per-CPU variable that only CONFIG_KALLSYMS_ALL gives an
+ * address).
+ */
+static __always_inline void event_context(struct rec_event *r, void *ctx, bool user)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	long n;
+
+	r->task.pid = id >> 32;
+	r->task.tid = (u32)id;
+	r->task.cgroup = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(r->task.comm, sizeof(r->task.comm));
+	r->task.ending = task_ending(&r->task.signal);
+	if (user && r->task.pid) {
+		n = bpf_get_stack(ctx, r->ustack, sizeof(r->ustack), BPF_F_USER_STACK);
+		r->nr_ustack = n > 0 ? (u64)n / sizeof(u64) : 0;
+	}
+	n = bpf_get_stack(ctx, r->kstack, sizeof(r->kstack), 0);
+	r->nr_kstack = n > 0 ? (u64)n / sizeof(u64) : 0;
+}
+
+/*
+ * The functions at PRE_ROUTING, so that user space can tell whether conntrack had judged the
+ * packet.
+ */
+SUBPROG void event_hooks(struct rec_event *r, struct net *net)
+{
+	struct nf_hook_entries *e;
+	u16 n;
+
+	if (!r || !net)
+		return;
+	if (r->pkt.tuple.family == 6)
+		e = BPF_CORE_READ(net, nf.hooks_ipv6[0]);
+	else
+		e = BPF_CORE_READ(net, nf.hooks_ipv4[0]);
+	if (!e)
+		return;
+	n = BPF_CORE_READ(e, num_hook_entries);
+	for (u32 i = 0; i < REC_HOOKS_MAX; i++) {
+		struct nf_hook_entry *entry = (void *)e + bpf_core_field_offset(e->hooks) +
+					      i * bpf_core_type_size(struct nf_hook_entry);
+
+		if (i >= n)
+			break;
+		r->hooks[i] = (u64)BPF_CORE_READ(entry, hook);
+		r->nr_hooks = i + 1;
+	}
+}
+
+static __always_inline void event_submit(struct rec_event *r)
+{
+	bpf_ringbuf_submit(r, 0);
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/* What the programs remember and count: weak, so that the objects link into one set. */
+#ifndef TCPWHY_MAPS_BPF_H
+#define TCPWHY_MAPS_BPF_H
+
+#include "base.bpf.h"
+
+struct flow_key { /* a tuple without direction: the lower endpoint first */
+	u64 lo[2];
+	u64 hi[2];
+	u16 lo_port;
+	u16 hi_port;
+	u32 netns; /* 0 where the flow is meant in every namespace */
+};
+
+struct limit_key {
+	struct flow_key flow;
+	u64 location;
+	u32 reason;
+	u32 kind;
+};
+
+struct limit_value {
+	u64 window_ns;
+	u64 n;
+};
+
+struct syn_seen { /* SYNs of one flow as they arrive at a namespace */
+	u32 isn;
+	u32 count;
+	u64 ns;
+};
+
+struct syn_sent { /* SYNs of one socket as they leave through a device */
+	u64 first_ns;
+	u32 count;
+	u32 ifindex;
+	char ifname[16];
+	struct rec_tuple tuple;
+	u16 sport; /* of the socket itself: its address may be another's by now */
+	u16 dport;
+	u32 pad;
+};
+
+struct rst_seen { /* the last reset that arrived for a flow */
+	struct rec_packet pkt;
+	u64 ns;
+	u32 ifindex;
+	u32 pad;
+	char ifname[16];
+};
+
+struct closed {
+	u64 ns;
+	u32 pid;
+	u8 state;
+	u8 unread;
+	u8 ending;
+	u8 signal;
+	char comm[16];
+};
+
+/* A packet that a function is looking at, from its beginning to its end. */
+enum call_of { CALL_VALIDATE = 1, CALL_TIMEWAIT, CALL_COOKIE };
+
+struct call {
+	u64 sk;
+	u64 ns;
+	u32 netns;
+	u32 what; /* enum call_of */
+	struct rec_packet pkt;
+};
+
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+};
+
+#define TABLE(name, map_type, entries, k, v)  \
+	struct name {                         \
+		__uint(type, map_type);       \
+		__uint(max_entries, entries); \
+		__type(key, k);               \
+		__type(value, v);             \
+	}
+
+TABLE(counts_map, BPF_MAP_TYPE_PERCPU_HASH, 2048, struct count_key, struct count_value);
+TABLE(overflow_map, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct count_value);
+TABLE(limits_map, BPF_MAP_TYPE_LRU_HASH, 4096, struct limit_key, struct limit_value);
+TABLE(flows_map, BPF_MAP_TYPE_LRU_HASH, 16384, struct flow_key, u8);
+TABLE(pids_map, BPF_MAP_TYPE_HASH, 8192, u32, u8);
+TABLE(socks_map, BPF_MAP_TYPE_LRU_HASH, 16384, u64, u8);
+TABLE(ports_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, u8);
+TABLE(syn_seen_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct syn_seen);
+TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
+TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
+TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
+TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
+TABLE(calls_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct call);
+
+#define MAP(type, name) struct type name SEC(".maps") __weak
+MAP(ring_map, ring);
+MAP(counts_map, counts);
+MAP(overflow_map, overflow);
+MAP(limits_map, limits);
+MAP(flows_map, flows);
+MAP(pids_map, pids);
+MAP(socks_map, socks);
+MAP(ports_map, ports);
+MAP(syn_seen_map, syn_seen);
+MAP(syn_sent_map, syn_sent);
+MAP(rst_seen_map, rst_seen);
+MAP(closed_map, closed);
+MAP(handshakes_map, handshakes);
+MAP(calls_map, calls);
+
+#endif
