@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "source/live_private.h"
+#include "source/functions.h"
 
 #include <unistd.h>
 

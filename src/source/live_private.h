@@ -3,6 +3,7 @@
 #ifndef TCPWHY_SOURCE_LIVE_PRIVATE_H
 #define TCPWHY_SOURCE_LIVE_PRIVATE_H
 
+#include "source/functions.h"
 #include "source/live.h"
 #include "tcpwhy.skel.h"
 
@@ -15,13 +16,6 @@
 struct names {
 	char **v; /* by number */
 	size_t n;
-};
-
-/* A kernel function as this kernel has it. */
-struct function {
-	bool found;
-	struct config_fn places;
-	char why[64]; /* not found: why */
 };
 
 /* A probe while it is being attached; the public part of it is in struct live. */
@@ -61,12 +55,6 @@ int names_load(const struct btf *btf, const char *type, const char *prefix, stru
 void names_free(struct names *names);
 /* "" if it has none. */
 const char *names_get(const struct names *names, uint32_t n);
-
-/* ---- functions.c: which functions this kernel has, and where their arguments are ---------------- */
-
-void functions_find(struct btf *vmlinux, struct function functions[FN_COUNT]);
-/* The number of a function by name, -1 if there is none in KERNEL_FUNCTIONS. */
-int function_number(const char *name);
 
 /* ---- trial.c: what does the kernel let this process do? ------------------------------------------ */
 
