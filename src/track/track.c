@@ -166,7 +166,8 @@ static void learn_socket(struct track *t, struct entry *e, const struct rec_sock
 {
 	struct question q = {.kind = Q_NETNS, .netns = s->hdr.netns};
 
-	if (world_netns_wanted(t->world, s->hdr.netns))
+	/* Another timeline may have asked already: its answer is waited for here, too. */
+	if (!world_netns(t->world, s->hdr.netns))
 		ask(t, e, &q, s->hdr.mono_ns);
 	if (s->match == SOCK_MATCH_PORTS)
 		entry_claim(&t->store, e, &s->tuple, s->hdr.netns);
