@@ -54,6 +54,22 @@ class Socket(socket.socket):
         """Wait until the kernel has moved the socket into one of these states."""
         _until(lambda: self.state() in wanted, f"socket is {self.state()}, not {'/'.join(wanted)}")
 
+    def begin_at(self, sequence):
+        """Let the coming connect() begin with this sequence number, as another machine's could."""
+        self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, _REPAIR_ON)
+        self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, _SEND_QUEUE)
+        self.setsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ, sequence.to_bytes(4, sys.byteorder))
+        self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, _REPAIR_OFF_NO_PROBE)
+
+    def vanish(self):
+        """Be gone without a word to the peer, as after a power failure, by way of TCP_REPAIR."""
+        self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, _REPAIR_ON)
+        self.close()
+
+    def dissolve(self):
+        """connect() to no address at all (AF_UNSPEC), which ends a connection at once."""
+        system.connect(self.fileno(), socket.AF_UNSPEC.to_bytes(2, sys.byteorder) + bytes(14))
+
     def await_unread(self, size):
         """Wait until that many bytes lie unread in the receive queue."""
         _until(lambda: len(self.recv(size, socket.MSG_PEEK | socket.MSG_DONTWAIT)) >= size, "data did not arrive")
@@ -199,7 +215,11 @@ class Process(Remote):
     def kill(self, number=signal.SIGKILL):
         """End the process as kill(1) would, and wait until it is gone: the kernel has closed its sockets then."""
         os.kill(self.pid, number)
-        os.waitpid(self.pid, 0)
+        self.ended()
+
+    def ended(self):
+        """Wait until it is gone; return the number of the signal that ended it, 0 if it was none."""
+        return os.WTERMSIG(os.waitpid(self.pid, 0)[1])
 
 
 def _serve(stream):

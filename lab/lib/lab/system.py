@@ -50,6 +50,11 @@ def enter_netns(name):
         os.close(fd)
 
 
+def connect(fd, address):
+    """connect(2) to an address in the kernel's own form."""
+    _checked(_libc.connect(fd, address, len(address)))
+
+
 @contextlib.contextmanager
 def netns(name):
     """Be in a network namespace; sockets opened inside stay there."""
