@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Shared by ./demo and ./check: missing packages, and building. Sourced from the root of the tree.
 
-# deps_packages WHAT…: the Debian packages of each of build, lab, test.
+# deps_packages WHAT…: the Debian packages of each of build, lab, test, vm.
 deps_packages()
 {
 	for what in "$@"; do
@@ -13,6 +13,7 @@ deps_packages()
 			;;
 		lab) echo python3 iproute2 iptables nftables conntrack ethtool procps ;;
 		test) echo libcmocka-dev shellcheck clang-format ;;
+		vm) cat test/vm/packages ;;
 		esac
 	done
 }

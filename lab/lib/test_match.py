@@ -6,7 +6,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-from labrun.match import compare  # noqa: E402
+from labrun.match import compare, name, weaker  # noqa: E402
 
 ADDRESSES = {"server": "10.0.2.2"}
 VERDICT = {
@@ -44,6 +44,58 @@ class Match(unittest.TestCase):
 
     def test_fields_may_be_missing(self):
         self.assertTrue(problems({"text": ["x"], "flow": {"src": "y"}, "netns": "."}, {"cause": "no-listener"}))
+
+
+def verdict(cause="no-listener", certainty="certain", netns="server"):
+    return {"type": "verdict", "cause": cause, "certainty": certainty, "netns": netns, "evidence": []}
+
+
+def less(*verdicts, wanted=None, alternatives=(), allow_other=False):
+    if wanted is None:
+        wanted = [{"cause": "no-listener", "certainty": "certain", "netns": "^server$", "text": ["8080"]}]
+    return weaker(wanted, alternatives, verdicts, allow_other, ADDRESSES)
+
+
+class Weaker(unittest.TestCase):
+    def test_less_certain(self):
+        self.assertEqual(less(verdict(certainty="likely")), "likely")
+        self.assertEqual(less(verdict(certainty="unknown")), "unknown")
+        self.assertEqual(less(verdict(cause="unknown", certainty="unknown")), "unknown")
+        either = [{"cause": "no-listener", "certainty": ["certain", "likely"]}]
+        self.assertEqual(less(verdict(certainty="unknown"), wanted=either), "unknown")
+
+    def test_as_certain_but_wrong(self):
+        self.assertIsNone(less(verdict()))
+        self.assertIsNone(less(verdict(certainty="certain"), wanted=[{"cause": "no-listener", "certainty": "likely"}]))
+        self.assertIsNone(less(verdict(certainty="likely"), wanted=[{"cause": "no-listener", "text": ["8080"]}]))
+        self.assertIsNone(less(verdict(cause="peer-reset", certainty="likely")))
+
+    def test_the_namespace_counts(self):
+        self.assertIsNone(less(verdict(certainty="likely", netns="client")))
+        self.assertIsNone(less(verdict(cause="unknown", certainty="unknown", netns="client")))
+
+    def test_nothing_said_and_too_much_said(self):
+        self.assertIsNone(less())
+        self.assertIsNone(less(verdict(certainty="likely"), verdict(certainty="likely")))
+        self.assertEqual(less(verdict(certainty="likely"), verdict(cause="peer-reset"), allow_other=True), "likely")
+        self.assertIsNone(less(verdict(cause="unknown", certainty="unknown"), wanted=[]))
+
+    def test_each_verdict_finds_its_own(self):
+        wanted = [{"cause": "no-listener", "certainty": "certain"}, {"cause": "peer-reset", "certainty": "certain"}]
+        self.assertEqual(less(verdict("peer-reset", "likely"), verdict("no-listener"), wanted=wanted), "likely")
+        self.assertEqual(less(verdict("unknown", "unknown"), verdict("no-listener", "likely"), wanted=wanted),
+                         "likely, unknown")
+        self.assertIsNone(less(verdict("peer-reset", "likely"), wanted=wanted))
+
+    def test_alternatives(self):
+        other = [{"cause": "peer-reset", "certainty": "certain"}]
+        self.assertEqual(less(verdict("peer-reset"), alternatives=[other]), "peer-reset (certain)")
+        self.assertIsNone(less(verdict("peer-reset", "likely"), alternatives=[other]))
+        self.assertIsNone(less(verdict("peer-reset"), verdict("peer-reset"), alternatives=[other]))
+        self.assertEqual(less(alternatives=[other, []]), "no verdict")
+
+    def test_name(self):
+        self.assertEqual(name(verdict()), "no-listener (certain)")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ class Result:
     status: str  # "ok", "skip" or "not ok"
     why: str = ""  # one line
     detail: str = ""  # more lines
+    verdicts: tuple = ()  # what tcpwhy said, each as "cause (certainty)"
+    weaker: str = ""  # how much less that is than wanted, see match.weaker
 
 
 class _Stop(Exception):
@@ -43,8 +45,9 @@ def _output(log):
     return log.read().decode(errors="replace").rstrip()
 
 
-def _step(box, case, words, env, log, what):
-    status = box.run(words, case.scenario.path, env, log.fileno() if log else None)
+def _step(run, case, words, env, log, what):
+    """One step inside of the sandbox, by run or run_python of it."""
+    status = run(words, case.scenario.path, env, log.fileno() if log else None)
     if status == SKIP:
         raise _Stop("skip", _output(log).splitlines()[-1] if log and _output(log) else "not possible here")
     if status:
@@ -54,7 +57,7 @@ def _step(box, case, words, env, log, what):
 def _apply_fix(box, case, env, log):
     fix = case.fix
     words = ["nsenter", f"--net={sandbox.NETNS}/{fix['netns']}", "sh", "-ec", fix["command"]]
-    _step(box, case, words, env, log, f"fix '{fix['command']}'")
+    _step(box.run, case, words, env, log, f"fix '{fix['command']}'")
 
 
 def _own(lines, numbers):
@@ -79,6 +82,19 @@ def _shell(case):
     subprocess.run([os.environ.get("SHELL", "/bin/sh")], check=False)
 
 
+def _judge(case, options, verdicts, seen, errors):
+    """Compare tcpwhy's verdicts with the wanted ones; seen is what the applications saw, errors tcpwhy's stderr."""
+    names = tuple(match.name(verdict) for verdict in verdicts)
+    rest = verdicts, case.scenario.allow_other, environment(case.family)
+    problems = match.compare(case.wanted, *rest)
+    if not problems:
+        return Result("ok", detail=seen, verdicts=names)
+    weaker = match.weaker(case.wanted, case.weaker, *rest) if options.weaker else None
+    if weaker:
+        return Result("ok", detail=seen, verdicts=names, weaker=weaker)
+    return Result("not ok", "wrong verdicts", "\n".join(problems) + errors, verdicts=names)
+
+
 def run(case, options, show):
     """Run a case; this process must be there for it alone. With show, its output goes to the terminal."""
     sandbox.private_names()
@@ -87,13 +103,14 @@ def run(case, options, show):
         stream = None if show else log
         env = _env(case)
         try:
-            _step(box, case, ["./setup"], env, log, "setup")
+            _step(box.run, case, ["./setup"], env, log, "setup")
             if case.fix:
                 _apply_fix(box, case, env, log)
             numbers = sandbox.namespace_numbers()
             if options.tcpwhy:
-                watcher = tool.Tool(options.tcpwhy, case.scenario.args, shown=options.demo)
-            _step(box, case, ["./provoke"], env, stream, "provoke")
+                tier = ("--tier", options.tier) if options.tier else ()
+                watcher = tool.Tool(options.tcpwhy, (*tier, *case.scenario.args), shown=options.demo)
+            _step(box.run_python, case, "./provoke", env, stream, "provoke")
             numbers.update(sandbox.namespace_numbers())
             numbers[box.scratch] = None
             if options.keep:
@@ -107,11 +124,7 @@ def run(case, options, show):
             if case.wanted and case.scenario.settle == "verdict":
                 watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= len(case.wanted))
             watcher.stop()
-            problems = match.compare(case.wanted, _own(watcher.lines, numbers), case.scenario.allow_other,
-                                     environment(case.family))
-            if problems:
-                return Result("not ok", "wrong verdicts", "\n".join(problems) + watcher.errors())
-            return Result("ok", detail=_output(log))
+            return _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher.errors())
         except _Stop as stop:
             return stop.result
         except tool.ToolError as error:

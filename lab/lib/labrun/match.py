@@ -4,6 +4,7 @@ import re
 
 _LISTS = ("evidence", "hit", "fix")
 _TEXTS = ("event", "explanation", "netns", "interface")
+_CERTAINTIES = ("unknown", "likely", "certain")
 
 
 def _as_list(value):
@@ -63,6 +64,11 @@ def _describe(want):
     return f"{want['cause']} ({certainty})"
 
 
+def name(verdict):
+    """A verdict in short."""
+    return f"{verdict.get('cause')} ({verdict.get('certainty')})"
+
+
 def _show(verdict):
     flow = verdict.get("flow") or {}
     lines = [f"got   {verdict.get('cause')} ({verdict.get('certainty')}): {verdict.get('event')}, {flow.get('proto')} "
@@ -90,3 +96,49 @@ def compare(wanted, verdicts, allow_other, addresses):
         for verdict in left:
             problems += _show(verdict)
     return problems
+
+
+def _right(want, verdict, addresses):
+    return mismatch(want, verdict, addresses) is None
+
+
+def _same_place(want, verdict, addresses):
+    place = {"cause": verdict.get("cause"), "netns": want.get("netns", [])}
+    return mismatch(place, verdict, addresses) is None
+
+
+def _less_certain(want, verdict, addresses):
+    wanted = max(_CERTAINTIES.index(one) for one in _as_list(want.get("certainty", "unknown")))
+    return (verdict.get("cause") == want["cause"] and verdict.get("certainty") in _CERTAINTIES[:wanted]
+            and _same_place(want, verdict, addresses))
+
+
+def _unknown(want, verdict, addresses):
+    return verdict.get("cause") == "unknown" and _same_place(want, verdict, addresses)
+
+
+def _honest(wanted, verdicts, allow_other, addresses):
+    """What the verdicts say less: set of "likely", "unknown"; None if one of them is missing, wrong or too many."""
+    missing, left, less = list(wanted), list(verdicts), set()
+    for good in (_right, _less_certain, _unknown):
+        for want in list(missing):
+            match = next((verdict for verdict in left if good(want, verdict, addresses)), None)
+            if match is not None:
+                missing.remove(want)
+                left.remove(match)
+                less |= set() if good is _right else {match["certainty"] if good is _less_certain else "unknown"}
+    return None if missing or (left and not allow_other) else less
+
+
+def weaker(wanted, alternatives, verdicts, allow_other, addresses):
+    """How much less the verdicts say than is wanted, if all that they say is true; None if something is wrong.
+
+    For a run where kernel or tier can tell less. True are: the wanted cause with a lower certainty; "unknown"; and what
+    the scenario lists as alternatives, each a complete list of verdicts.
+    """
+    less = _honest(wanted, verdicts, allow_other, addresses)
+    if less:
+        return ", ".join(sorted(less))
+    if any(not compare(alternative, verdicts, allow_other, addresses) for alternative in alternatives):
+        return ", ".join(sorted({name(verdict) for verdict in verdicts})) or "no verdict"
+    return None

@@ -13,6 +13,8 @@ import subprocess
 
 from lab import system
 
+from . import script
+
 NETNS = "/run/netns"
 
 
@@ -47,7 +49,14 @@ class Sandbox:
 
     def run(self, words, cwd, env, output):
         """Run a command inside and return its exit status; output is an open file descriptor or None to inherit."""
-        pickle.dump((words, cwd, env, output), self._channel)
+        return self._ask(_command, words, cwd, env, output)
+
+    def run_python(self, name, cwd, env, output):
+        """The same for a Python script."""
+        return self._ask(script.run, name, cwd, env, output)
+
+    def _ask(self, *request):
+        pickle.dump(request, self._channel)
         self._channel.flush()
         return pickle.load(self._channel)
 
@@ -85,10 +94,13 @@ def _init(channel):
     stream.flush()
     while True:
         try:
-            words, cwd, env, output = pickle.load(stream)
+            function, *args = pickle.load(stream)
         except EOFError:
             os._exit(0)
-        done = subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                              check=False)
-        pickle.dump(done.returncode, stream)
+        pickle.dump(function(*args), stream)
         stream.flush()
+
+
+def _command(words, cwd, env, output):
+    return subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                          check=False).returncode

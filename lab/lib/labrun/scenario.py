@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Scenario folders and the cases they give: one per IP version, or per IP version and fix."""
+import itertools
 import json
 import os
 from dataclasses import dataclass
 
 LAB = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-_KEYS = {"families", "args", "verdicts", "allow_other", "settle", "fixes"}
+_KEYS = {"families", "args", "verdicts", "allow_other", "settle", "fixes", "weaker"}
 _VERDICT_KEYS = {"cause", "certainty", "event", "netns", "interface", "flow", "explanation", "evidence", "hit", "fix",
                  "not_fix", "text", "not_text"}
 _FIX_KEYS = {"name", "netns", "command", "then", "families"}
@@ -26,6 +27,7 @@ class Scenario:
     allow_other: bool
     settle: str  # "verdict" or "none"
     fixes: tuple  # of dicts
+    weaker: tuple  # of lists of verdicts
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Case:
             return self.scenario.verdicts
         return () if self.fix["then"] == "no-verdict" else tuple(self.fix["then"])
 
+    @property
+    def weaker(self):
+        """Lists of verdicts that are true, too, where kernel or tier can tell less."""
+        return () if self.fix else self.scenario.weaker
+
 
 def _check_keys(what, given, known):
     unknown = set(given) - known
@@ -62,7 +69,8 @@ def load(name):
         raise ScenarioError(f"{where}: {error}") from error
     _check_keys(where, data, _KEYS)
     verdicts, fixes = data.get("verdicts", []), data.get("fixes", [])
-    for verdict in verdicts:
+    weaker = data.get("weaker", [])
+    for verdict in [*verdicts, *itertools.chain(*weaker)]:
         _check_keys(where, verdict, _VERDICT_KEYS)
     for fix in fixes:
         _check_keys(where, fix, _FIX_KEYS)
@@ -70,7 +78,8 @@ def load(name):
         if not os.access(os.path.join(path, step), os.X_OK):
             raise ScenarioError(f"{name}/{step}: missing or not executable")
     return Scenario(name, path, tuple(data.get("families", (4, 6))), tuple(data.get("args", ())), tuple(verdicts),
-                    data.get("allow_other", False), data.get("settle", "verdict"), tuple(fixes))
+                    data.get("allow_other", False), data.get("settle", "verdict"), tuple(fixes),
+                    tuple(weaker))
 
 
 def names():
