@@ -147,6 +147,7 @@ static void judge_event(struct judge *j, struct best *best)
 			verdict_free(&v);
 			continue;
 		}
+		evidence_derived(j);
 		verdict_head(j, c, &v);
 		verdict_free(&best->v);
 		best->cause = c;

@@ -21,7 +21,7 @@ const struct rec_event *fact_event(const struct judge *j, enum rec_kind kind)
 	return NULL;
 }
 
-static bool same_connection(const struct rec_tuple *a, const struct rec_tuple *b)
+bool same_connection(const struct rec_tuple *a, const struct rec_tuple *b)
 {
 	struct rec_tuple back = tuple_reverse(b);
 
@@ -118,6 +118,16 @@ const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tu
 		    s->state == TCP_TIME_WAIT)
 			continue;
 		if (same_connection(&s->tuple, tuple))
+			return s;
+	}
+	return NULL;
+}
+
+const struct rec_sock_info *fact_listener(const struct judge *j)
+{
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match == SOCK_MATCH_LISTEN && s->hdr.netns == j->ev->hdr.netns &&
+		    s->state == TCP_LISTEN)
 			return s;
 	}
 	return NULL;
@@ -277,4 +287,263 @@ unsigned hit_all(struct judge *j)
 			hit_task(j, e);
 	}
 	return (unsigned)j->v->hit.n;
+}
+
+/* ---- reasons and endings --------------------------------------------------------------------- */
+
+const char *fact_reason(const struct rec_event *e)
+{
+	return e->has_reason && strcmp(e->reason_name, "NOT_SPECIFIED") != 0 ? e->reason_name : "";
+}
+
+bool fact_reason_is(const struct rec_event *e, const char *reason)
+{
+	return strcmp(fact_reason(e), reason) == 0;
+}
+
+void evidence_derived(struct judge *j)
+{
+	_cleanup_strbuf_ struct strbuf where = {0};
+	const struct rec_event *e = j->ev;
+
+	if (e->has_reason != REASON_DERIVED)
+		return;
+	fact_symbol_text(j, e->location ? e->location : e->kstack[0], &where);
+	verdict_evidence(j->v,
+			 "this kernel tells no reasons: %s was derived from where the packet was "
+			 "dropped, %s",
+			 e->reason_name, where.s ? where.s : "");
+}
+
+/*
+ * kernel/signal.c get_signal ends a task with do_group_exit, kernel/exit.c do_exit closes its
+ * files.
+ */
+enum task_ending fact_ending(const struct judge *j, const struct rec_event *e)
+{
+	if (e->task.ending != TASK_RUNS)
+		return e->task.ending;
+	if (!fact_stack_of(j, e, "do_exit"))
+		return TASK_RUNS;
+	return fact_stack_of(j, e, "get_signal") ? TASK_KILLED : TASK_EXITS;
+}
+
+/*
+ * The reset that the kernel sends for a packet, leaving: net/ipv4/tcp_ipv4.c, net/ipv6/tcp_ipv6.c.
+ */
+static bool answer_leaves(const struct judge *j)
+{
+	return fact_stack(j, "tcp_v4_send_reset") || fact_stack(j, "tcp_v6_send_reset");
+}
+
+bool fact_answers_closed(const struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+	bool present = e->sock.flags & SOCK_PRESENT;
+
+	if (!e->mem.closed_ns || e->mem.closed_ns > e->hdr.mono_ns)
+		return false;
+	/*
+	 * Before 6.10 (kernel commit b533fb9cf4f7) the tracepoint is silent without a full socket,
+	 * but the reset itself is seen leaving.
+	 */
+	if (e->hdr.kind == REC_RST_OUT)
+		return !fact_event(j, REC_RST_SENT) && answer_leaves(j);
+	if (e->active || packet_is_syn(&e->pkt))
+		return false;
+	if (e->hdr.kind == REC_RST_SENT && present)
+		return e->sock.state == TCP_LISTEN || e->sock.flags & (SOCK_DEAD_F | SOCK_TIMEWAIT);
+	return reset_without_socket(j);
+}
+
+/* ---- connections that wait ------------------------------------------------------------------- */
+
+static bool same_syn(const struct rec_event *a, const struct rec_event *b)
+{
+	return tuple_equal(&a->pkt.tuple, &b->pkt.tuple) && a->pkt.seq == b->pkt.seq;
+}
+
+/* The client's end of it, if it is on this host too. */
+static bool is_connect_in_trouble(const struct rec_event *e)
+{
+	switch (e->hdr.kind) {
+	case REC_SYN_RETRANS:
+	case REC_CONNECT:
+		return true;
+	case REC_STATE:
+		return e->old_state == TCP_SYN_SENT && e->new_state == TCP_CLOSE;
+	case REC_RST_SENT:
+		return !e->active && e->sock.state == TCP_SYN_SENT;
+	default:
+		return false;
+	}
+}
+
+bool fact_syn_suffers(const struct judge *j, bool no_duplicate)
+{
+	const struct rec_event *ev = j->ev;
+	/* Where the socket that it met isn't known, its numbers aren't either. */
+	bool twice_counts = no_duplicate || !(ev->sock.flags & SOCK_PRESENT);
+	bool again = false, before = false;
+
+	timeline_each_event(j->tl, e) {
+		bool later = e != ev && e->hdr.mono_ns >= ev->hdr.mono_ns;
+
+		if (!later) {
+			before |= e->hdr.kind == REC_SYN_AGAIN && same_syn(e, ev);
+			continue;
+		}
+		if (is_connect_in_trouble(e))
+			return true;
+		/* The client's answer to the kernel's answer. */
+		if (e->hdr.kind == REC_RST_RECV && ev->sock.addr && e->sock.addr == ev->sock.addr &&
+		    e->hdr.mono_ns - ev->hdr.mono_ns < NSEC_PER_SEC)
+			return true;
+		again |= same_syn(e, ev) && (e->hdr.kind == REC_SYN_AGAIN ||
+					     (twice_counts && e->hdr.kind == ev->hdr.kind));
+	}
+	/* Here before it met this socket: perhaps a duplicate of the SYN that made it. */
+	return again && (no_duplicate || !before);
+}
+
+/* The keepalive timer also ends the wait for a FIN where nobody holds the socket any more. */
+static bool is_lingering(const struct rec_event *e)
+{
+	return e->sock.state == TCP_FIN_WAIT2 && e->sock.flags & SOCK_DEAD_F;
+}
+
+bool fact_gave_up(const struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+	bool reset = e->hdr.kind == REC_RST_SENT && e->active && !is_lingering(e) &&
+		     (fact_stack(j, "tcp_keepalive_timer") || fact_reason_is(e, "TCP_KEEPALIVE_"
+										"TIMEOUT"));
+
+	if (!reset && (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT))
+		return false;
+	return !fact_was_connecting(j) && !fact_loss(j);
+}
+
+unsigned fact_retransmitted(const struct judge *j, uint64_t *ret_ns)
+{
+	uint64_t first = 0;
+	unsigned n = 0;
+
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind != REC_RETRANS || e->hdr.mono_ns > j->ev->hdr.mono_ns)
+			continue;
+		n++;
+		first = first ? first : e->hdr.mono_ns;
+	}
+	if (ret_ns)
+		*ret_ns = first;
+	return n;
+}
+
+/* ---- firewall rules -------------------------------------------------------------------------- */
+
+/* Who calls the hooks: the function next above nf_hook_slow() tells the hook point. */
+static const struct {
+	const char *function;
+	const char *hook;
+	const char *chain; /* where a user finds the rules of it */
+} hook_points[] = {
+	/* net/bridge/br_netfilter_hooks.c: IP hooks for bridged packets, below the bridge's own. */
+	{"br_nf_pre_routing", "PRE_ROUTING (of a bridged packet)", "prerouting"},
+	{"br_nf_pre_routing_ipv6", "PRE_ROUTING (of a bridged packet)", "prerouting"},
+	{"br_nf_forward", "FORWARD (of a bridged packet)", "forward"},
+	{"br_nf_forward_ip", "FORWARD (of a bridged packet)", "forward"},
+	{"br_nf_post_routing", "POST_ROUTING (of a bridged packet)", "postrouting"},
+	{"ip_rcv", "PRE_ROUTING", "prerouting"},
+	{"ip_list_rcv", "PRE_ROUTING", "prerouting"},
+	{"ip_sublist_rcv", "PRE_ROUTING", "prerouting"},
+	{"ipv6_rcv", "PRE_ROUTING", "prerouting"},
+	{"ipv6_list_rcv", "PRE_ROUTING", "prerouting"},
+	{"ip6_sublist_rcv", "PRE_ROUTING", "prerouting"},
+	{"ip_local_deliver", "LOCAL_IN", "input"},
+	{"ip6_input", "LOCAL_IN", "input"},
+	{"ip_forward", "FORWARD", "forward"},
+	{"ip6_forward", "FORWARD", "forward"},
+	{"__ip_local_out", "LOCAL_OUT", "output"},
+	{"ip_local_out", "LOCAL_OUT", "output"},
+	{"__ip6_local_out", "LOCAL_OUT", "output"},
+	{"ip6_local_out", "LOCAL_OUT", "output"},
+	{"ip6_xmit", "LOCAL_OUT", "output"},
+	{"ip_output", "POST_ROUTING", "postrouting"},
+	{"ip_mc_output", "POST_ROUTING", "postrouting"},
+	{"ip6_output", "POST_ROUTING", "postrouting"},
+	{"br_handle_frame", "bridge PRE_ROUTING", "bridge prerouting"},
+	{"br_pass_frame_up", "bridge LOCAL_IN", "bridge input"},
+	{"__br_forward", "bridge FORWARD", "bridge forward"},
+	{"br_forward_finish", "bridge POST_ROUTING", "bridge postrouting"},
+	{"__netif_receive_skb_core", "ingress", "netdev ingress"},
+	{"__netif_receive_skb_one_core", "ingress", "netdev ingress"},
+	{"__dev_queue_xmit", "egress", "netdev egress"},
+};
+
+static bool is_hook_machinery(const char *name)
+{
+	return strncmp(name, "nf_", 3) == 0 || strncmp(name, "nft_", 4) == 0 ||
+	       strncmp(name, "ipt_", 4) == 0 || strncmp(name, "ip6t_", 5) == 0 ||
+	       strncmp(name, "reject_tg", 9) == 0;
+}
+
+void fact_hook(const struct judge *j, const struct rec_event *e, struct hook_place *ret)
+{
+	bool inside = false;
+
+	*ret = (struct hook_place){.made_by = "a hook that is not nftables: iptables-legacy, a BPF "
+					      "program or a kernel module"};
+	ret->nftables = fact_stack_of(j, e, "nft_do_chain");
+	if (ret->nftables)
+		ret->made_by = "an nftables rule or chain policy (iptables-nft makes those too)";
+	else if (fact_stack_of(j, e, "ipt_do_table") || fact_stack_of(j, e, "ip6t_do_table"))
+		ret->made_by = "an iptables-legacy rule";
+	ret->sure = ret->nftables;
+	for (unsigned i = 0; i < e->nr_kstack; i++) {
+		const struct rec_symbol *s = world_symbol(j->world, e->kstack[i]);
+
+		if (!s)
+			continue;
+		if (is_hook_machinery(s->name)) {
+			inside = true;
+			continue;
+		}
+		for (size_t k = 0; inside && k < ARRAY_SIZE(hook_points); k++) {
+			if (!symbol_is(s, hook_points[k].function))
+				continue;
+			ret->hook = hook_points[k].hook;
+			ret->chain = hook_points[k].chain;
+			return;
+		}
+	}
+}
+
+const struct rec_event *fact_reject(const struct judge *j)
+{
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_REJECT || world_by_reject(j->world, e))
+			return e;
+	}
+	return NULL;
+}
+
+void fix_rules(struct judge *j, const struct hook_place *w, const struct rec_tuple *t)
+{
+	const char *prefix = say_netns_prefix(j, j->ev->hdr.netns);
+	const char *tables = t->family == 6 ? "ip6tables" : "iptables";
+
+	if (w->nftables)
+		verdict_fix(j->v,
+			    "lists only; then change the rule that matches the packet above, or "
+			    "put an accept before it in the same chain: an accept in another table "
+			    "doesn't help",
+			    "%snft -a list ruleset   (look for %s chains)", prefix,
+			    w->chain ? w->chain : "the hook's");
+	else
+		verdict_fix(j->v,
+			    "lists only; then change the rule that matches. No rule there? Then it "
+			    "is a BPF program (bpftool link) or a kernel module's hook",
+			    "%s%s-legacy-save -c; %snft -a list ruleset; bpftool link", prefix,
+			    tables, prefix);
 }

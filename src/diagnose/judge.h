@@ -104,11 +104,55 @@ bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret);
 const struct rec_route *fact_route(const struct judge *j, const uint8_t dst[16]);
 /* A counter's increase since the base line, 0 if unknown. */
 uint64_t fact_counter(const struct judge *j, const char *name);
+/* Who listens, in ev's namespace, for what ev's packet is for (or comes from); NULL: not known. */
+const struct rec_sock_info *fact_listener(const struct judge *j);
 /* A socket that a lookup found for these ends (either orientation), alive. */
 const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tuple *tuple);
 
+/* Two packets, or sockets, of one connection: equal in either direction. */
+bool same_connection(const struct rec_tuple *a, const struct rec_tuple *b);
+
+/*
+ * The reason of an event, "" where there is none: none at all, or NOT_SPECIFIED (as of resets that
+ * a socket sends by itself, in 6.10 and 6.11).
+ */
+const char *fact_reason(const struct rec_event *e);
+bool fact_reason_is(const struct rec_event *e, const char *reason);
+
 /* Did TCP on this host send a reset in this story: seen by its tracepoint, or leaving? */
 bool fact_reset_by_us(const struct judge *j);
+/*
+ * Did a process here close the connection of ev's packet before it came, so that a reset answered
+ * it? (On kernels that don't tell of the reset: seen leaving, or the packet's drop.)
+ */
+bool fact_answers_closed(const struct judge *j);
+/* What the task of e was doing: its own word, or what the stack shows. */
+enum task_ending fact_ending(const struct judge *j, const struct rec_event *e);
+/*
+ * Did the connection attempt of ev's SYN come to harm afterwards: repeated, reset, given up? Where
+ * it may be a stray duplicate of the SYN that made the socket which it met, more is asked for.
+ */
+bool fact_syn_suffers(const struct judge *j, bool no_duplicate);
+/*
+ * Was a connection given up because its peer was silent (ETIMEDOUT, or the reset that goes with
+ * it), and nothing that this host dropped is the reason?
+ */
+bool fact_gave_up(const struct judge *j);
+/* How often a segment was seen sent again before ev; *ret_ns, if wanted: since when, 0 never. */
+unsigned fact_retransmitted(const struct judge *j, uint64_t *ret_ns);
+
+/* Where netfilter decided about the packet of e: the stack tells. */
+struct hook_place {
+	const char *hook;    /* "LOCAL_IN", NULL unknown */
+	const char *chain;   /* where a user finds its rules: "input" */
+	const char *made_by; /* "an nftables rule" */
+	bool nftables;
+	bool sure; /* the stack names the kind */
+};
+
+void fact_hook(const struct judge *j, const struct rec_event *e, struct hook_place *ret);
+/* The answer of a REJECT rule in this story; NULL: none was seen. */
+const struct rec_event *fact_reject(const struct judge *j);
 /*
  * Is this event a reset (or, on kernels that don't tell, the drop behind it) for a packet that
  * found no socket?
@@ -133,6 +177,11 @@ const char *say_netns(const struct judge *j, uint32_t inum);
 const char *say_owner(const struct judge *j, const struct rec_sock_info *s);
 const char *say_time(uint64_t ns);
 const char *say_stack(const struct judge *j, const struct rec_event *e);
+const char *say_reason(const struct rec_event *e); /* "reason NO_SOCKET", "reason not told" */
+/*
+ * How a process lost its sockets: "was killed by SIGKILL", "crashed (SIGSEGV)", "closed the socket"
+ */
+const char *say_ending(enum task_ending ending, unsigned signal);
 const char *
 say_packet(const struct rec_packet
 		   *p); /* "SYN 10.0.0.1:2 -> 10.0.0.2:80", "ACK … seq 1 ack 2, 100 bytes" */
@@ -140,6 +189,11 @@ const char *say_icmp(const struct rec_packet *p); /* "host unreachable" */
 const char *say_task(const struct rec_event *e);  /* "pid 12 curl", "" where there is none */
 const char *say_netns_prefix(const struct judge *j,
 			     uint32_t inum); /* "ip netns exec host ", "nsenter -t 12 -n ", "" */
+
+/* Adds, where it is so, that the reason of the event under judgement is not the kernel's word. */
+void evidence_derived(struct judge *j);
+/* Adds the commands that show the rules at this place. */
+void fix_rules(struct judge *j, const struct hook_place *w, const struct rec_tuple *t);
 
 /*
  * Adds who is hit: the connection's local sockets that lookups found (with their processes), and

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
+#include <signal.h>
 #include <stdarg.h>
 
 #define SAY_TEXTS 64
@@ -165,6 +166,32 @@ const char *say_stack(const struct judge *j, const struct rec_event *e)
 
 	fact_stack_text(j, e, 4, &b);
 	return b.len ? say_buf(&b) : "no stack";
+}
+
+const char *say_reason(const struct rec_event *e)
+{
+	return e->has_reason && *e->reason_name ? say("reason %s", e->reason_name)
+						: "reason not told";
+}
+
+const char *say_ending(enum task_ending ending, unsigned signal)
+{
+	switch (ending) {
+	case TASK_EXITS:
+		return "ended";
+	case TASK_OOM_KILLED:
+		return "was killed by the kernel, which had run out of memory (OOM killer)";
+	case TASK_KILLED:
+		break;
+	default:
+		return "closed the socket";
+	}
+	if (!signal)
+		return "was killed by a signal";
+	if (signal == SIGSEGV || signal == SIGABRT || signal == SIGBUS || signal == SIGILL ||
+	    signal == SIGFPE)
+		return say("crashed (%s)", signal_name(signal));
+	return say("was killed by %s", signal_name(signal));
 }
 
 const char *say_packet(const struct rec_packet *p)

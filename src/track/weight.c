@@ -10,15 +10,14 @@
 static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
 {
 	return world_stack_has(w, e, "ip_error") || world_stack_has(w, e, "ip6_pkt_drop") ||
-	       world_stack_has(w, e, "do_xdp_generic") || world_stack_has(w, e, "veth_xdp_rcv") ||
-	       world_stack_has(w, e, "veth_xdp_rcv_skb") || world_stack_has(w, e, "nf_hook_slow") ||
-	       world_stack_has(w, e, "nft_do_chain");
+	       world_stack_has(w, e, "nf_hook_slow") || world_stack_has(w, e, "nft_do_chain") ||
+	       world_in_xdp(w, e);
 }
 
 /*
- * Both ends have just closed (a socket whose peer hasn't would still be there, in FIN_WAIT2), and one
- * more pure ACK was on its way: the reset that answers it meets a socket in TIME_WAIT at most, and
- * nothing is lost. Whether the port is still listened on makes no difference.
+ * Both ends have just closed (a socket whose peer hasn't would still be there, in FIN_WAIT2), and
+ * one more pure ACK was on its way: the reset that answers it meets a socket in TIME_WAIT at most,
+ * and nothing is lost. Whether the port is still listened on makes no difference.
  */
 static bool is_late_ack(const struct rec_event *e)
 {
@@ -40,17 +39,33 @@ static enum weight weigh_no_socket(const struct rec_event *e)
 	return e->pkt.tuple.proto == IPPROTO_UDP ? WEIGHT_HARD : WEIGHT_NONE;
 }
 
+static bool is_echo(const struct rec_packet *p)
+{
+	return p->tuple.family == 6 ? p->icmp_type == 128 || p->icmp_type == 129
+				    : p->icmp_type == 8 || p->icmp_type == 0;
+}
+
 /*
  * A ping that is dropped on purpose. (Redirects, say, are dropped by NAT itself, and nobody minds.)
  */
 static bool echo_is_filtered(const struct rec_event *e)
 {
-	uint8_t type = e->pkt.icmp_type;
+	return (strcmp(e->reason_name, "NETFILTER_DROP") == 0 ||
+		strcmp(e->reason_name, "IP_RPFILTER") == 0) &&
+	       is_echo(&e->pkt);
+}
 
-	if (strcmp(e->reason_name, "NETFILTER_DROP") != 0 &&
-	    strcmp(e->reason_name, "IP_RPFILTER") != 0)
+/*
+ * A SYN for which a socket of the same addresses stands in the way: net/ipv4/tcp_input.c
+ * tcp_validate_incoming, net/ipv4/tcp_minisocks.c tcp_timewait_state_process. A stray duplicate is
+ * dropped there too.
+ */
+static bool is_syn_in_the_way(const struct rec_event *e)
+{
+	if (!(e->pkt.has & PKT_L4) ||
+	    (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) != TCPHDR_SYN)
 		return false;
-	return e->pkt.tuple.family == 6 ? type == 128 || type == 129 : type == 8 || type == 0;
+	return strcmp(e->reason_name, "TCP_INVALID_SYN") == 0 || e->sock.flags & SOCK_TIMEWAIT;
 }
 
 static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
@@ -68,6 +83,8 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 		return WEIGHT_NONE;
 	/* An ICMP error about this connection: what follows tells if it was needed. */
 	if (e->pkt.icmp_type && tcp)
+		return WEIGHT_SOFT;
+	if (tcp && is_syn_in_the_way(e))
 		return WEIGHT_SOFT;
 	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
 		return drops_on_purpose(e, w) ? WEIGHT_HARD : WEIGHT_NONE;
@@ -115,11 +132,22 @@ static enum weight weigh_state(const struct rec_event *e)
 	return WEIGHT_NONE;
 }
 
-static enum weight weigh_reset_out(const struct rec_event *e, const struct world *w)
+/* Nobody waits for what is meant for a group, or for an error about something else. */
+static enum weight weigh_reject(const struct rec_event *e)
 {
-	return world_stack_has(w, e, "nf_send_reset") || world_stack_has(w, e, "nf_send_reset6")
-		       ? WEIGHT_HARD
-		       : WEIGHT_SOFT;
+	const struct rec_tuple *t = &e->pkt.tuple;
+
+	if (addr_is_multicast(t->dst))
+		return WEIGHT_NONE;
+	return t->proto == IPPROTO_TCP || t->proto == IPPROTO_UDP || is_echo(&e->pkt) ? WEIGHT_HARD
+										      : WEIGHT_NONE;
+}
+
+/* A handshake's own steps are its life; only a refused SYN has failed. */
+static enum weight weigh_handshake(const struct rec_event *e)
+{
+	return e->step == STEP_ACCEPT_QUEUE_FULL || e->step == STEP_SYN_QUEUE_FULL ? WEIGHT_HARD
+										   : WEIGHT_NONE;
 }
 
 enum weight track_weight(const struct rec_event *e, const struct world *w)
@@ -141,7 +169,14 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 	case REC_STATE:
 		return weigh_state(e);
 	case REC_RST_OUT:
-		return weigh_reset_out(e, w);
+		return world_by_reject(w, e) ? WEIGHT_HARD : WEIGHT_SOFT;
+	case REC_REJECT:
+		return weigh_reject(e);
+	case REC_HANDSHAKE:
+		return weigh_handshake(e);
+	case REC_TW_ANSWER:
+		return e->step == TW_SYN ? WEIGHT_NONE : WEIGHT_SOFT;
+	case REC_CHALLENGE:
 	case REC_SYN_RETRANS:
 	case REC_SYN_AGAIN:
 	case REC_SYNACK_RETRANS:

@@ -173,3 +173,45 @@ bool world_in_softirq(const struct world *w, const struct rec_event *e)
 	}
 	return false;
 }
+
+static bool stack_has_any(const struct world *w, const struct rec_event *e,
+			  const char *const *functions, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (world_stack_has(w, e, functions[i]))
+			return true;
+	return false;
+}
+
+/*
+ * net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c, and their callers:
+ * which of them shows depends on what the compiler made tail calls.
+ */
+bool world_by_reject(const struct world *w, const struct rec_event *e)
+{
+	static const char *const functions[] = {
+		"nf_send_reset",
+		"nf_send_reset6",
+		"nf_send_unreach",
+		"nf_send_unreach6",
+		"nft_reject_inet_eval",
+		"nft_reject_ipv4_eval",
+		"nft_reject_ipv6_eval",
+		"nft_reject_netdev_eval",
+		"nft_reject_bridge_eval",
+		"reject_tg",
+		"reject_tg6",
+	};
+
+	return (e->hdr.kind == REC_RST_OUT || e->hdr.kind == REC_ICMP_SENT) &&
+	       stack_has_any(w, e, functions, ARRAY_SIZE(functions));
+}
+
+/* net/core/dev.c do_xdp_generic, drivers/net/veth.c. */
+bool world_in_xdp(const struct world *w, const struct rec_event *e)
+{
+	static const char *const functions[] = {"do_xdp_generic", "veth_xdp_rcv",
+						"veth_xdp_rcv_skb"};
+
+	return stack_has_any(w, e, functions, ARRAY_SIZE(functions));
+}

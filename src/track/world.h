@@ -36,6 +36,11 @@ bool symbol_is(const struct rec_symbol *s, const char *function);
  */
 bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function);
 
+/* Did a REJECT rule make e, a reset or an ICMP error that leaves? */
+bool world_by_reject(const struct world *w, const struct rec_event *e);
+/* Was e raised where only an XDP program decides? */
+bool world_in_xdp(const struct world *w, const struct rec_event *e);
+
 /*
  * Was e raised on nobody's behalf: by a softirq or timer, which may have borrowed any task's time?
  */

@@ -4,163 +4,9 @@
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)
 
-/* ---- netfilter-drop -------------------------------------------------------------------------- */
-
 static struct rec_tuple to_service(void)
 {
 	return tcp("10.0.1.2", 50000, "10.0.2.2", 5432);
-}
-
-static struct rec_event *filtered(struct story *s, struct rec_tuple t, uint8_t flags)
-{
-	struct rec_event *e = story_drop(s, t, "NETFILTER_DROP");
-
-	e->pkt.tcp_flags = flags;
-	e->pkt.ctinfo = 2;
-	story_stack(s, e, "nf_hook_slow", "ip_local_deliver", "ip_rcv");
-	return e;
-}
-
-static void netfilter_drop_of_a_syn(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *e = filtered(s, to_service(), SYN);
-
-	story_netns(s, HOST, "server");
-	judged(s, "netfilter-drop, certain");
-	assert_true(story_says(s, "dropped the packet 10.0.1.2:50000 -> 10.0.2.2:5432 at the "
-				  "LOCAL_IN"));
-	assert_true(story_says(s, "netns server"));
-	assert_true(story_says(s, "the connection can't even begin"));
-	assert_true(story_says(s, "not nftables"));
-	assert_true(story_offers(s, "iptables-legacy-save"));
-
-	/* Above the rule's own functions stands who called the hooks. */
-	e->nr_kstack = 0;
-	story_stack(s, e, "nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "ip_forward");
-	judged(s, "netfilter-drop, certain");
-	assert_true(story_says(s, "FORWARD hook"));
-	assert_true(story_says(s, "an nftables rule or chain policy"));
-	assert_true(story_offers(s, "nft -a list ruleset   (look for forward chains)"));
-	assert_false(story_offers(s, "legacy"));
-}
-
-static void netfilter_drop_names_the_hook(void **state)
-{
-	static const struct {
-		const char *caller, *hook;
-	} callers[] = {
-		{"ip_rcv", "PRE_ROUTING"},	    {"ipv6_rcv", "PRE_ROUTING"},
-		{"ip6_input", "LOCAL_IN"},	    {"__ip_local_out", "LOCAL_OUT"},
-		{"ip6_xmit", "LOCAL_OUT"},	    {"ip_output", "POST_ROUTING"},
-		{"__br_forward", "bridge FORWARD"}, {"__netif_receive_skb_core", "ingress"},
-		{"__dev_queue_xmit", "egress"},	    {"who_knows", "(unknown)"},
-	};
-
-	struct story *s = *state;
-	struct rec_event *e = filtered(s, to_service(), SYN);
-
-	for (size_t i = 0; i < ARRAY_SIZE(callers); i++) {
-		char says[64];
-
-		e->nr_kstack = 0;
-		story_stack(s, e, "nf_hook_slow", callers[i].caller);
-		judged(s, "netfilter-drop, certain");
-		snprintf(says, sizeof(says), "at the %s hook", callers[i].hook);
-		assert_true(story_says(s, says));
-	}
-}
-
-static void netfilter_drop_without_a_reason_by_its_stack(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *e = filtered(s, to_service(), SYN);
-
-	e->has_reason = 0;
-	e->reason_name[0] = '\0';
-	judged(s, "netfilter-drop, certain");
-	e->nr_kstack = 0;
-	story_stack(s, e, "tcp_v4_rcv");
-	judged(s, "no verdict");
-}
-
-static void netfilter_drop_of_a_datagram(void **state)
-{
-	struct story *s = *state;
-
-	filtered(s, udp("10.0.1.2", 50000, "10.0.2.2", 53), 0);
-	judged(s, "netfilter-drop, certain");
-	assert_false(story_says(s, "It was a SYN"));
-}
-
-static void one_lost_segment_is_no_failure(void **state)
-{
-	struct story *s = *state;
-
-	story_event(s, REC_RETRANS, to_service()); /* before it: about something else */
-	filtered(s, to_service(), ACK);
-	judged(s, "no verdict");
-	story_event(s, REC_RETRANS, to_service()); /* TCP repairs it */
-	judged(s, "no verdict");
-}
-
-static void a_lost_segment_that_is_missed_is_one(void **state)
-{
-	const enum rec_kind missed[] = {REC_SYNACK_RETRANS, REC_SOCK_ERR};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(missed); i++) {
-		struct story s;
-
-		story_start(&s);
-		filtered(&s, to_service(), ACK);
-		story_event(&s, missed[i], to_service())->err = ETIMEDOUT;
-		judged(&s, "netfilter-drop, certain");
-		story_end(&s);
-	}
-}
-
-static void segments_lost_again_are_one(void **state)
-{
-	const struct rec_tuple there = to_service(), back = tuple_reverse(&there);
-	struct story *s = *state;
-
-	filtered(s, there, ACK);
-	filtered(s, back, ACK); /* one each way: each may be a stray */
-	judged(s, "no verdict");
-	filtered(s, there, ACK);
-	judged(s, "netfilter-drop, certain");
-}
-
-static void reject_with_a_reset(void **state)
-{
-	const struct rec_tuple syn = to_service();
-	struct story *s = *state;
-	struct rec_event *e = story_event(s, REC_RST_OUT, tuple_reverse(&syn));
-
-	e->pkt.tcp_flags = RST | ACK;
-	judged(s, "no verdict"); /* anybody's reset */
-	story_stack(s, e, "nf_send_reset", "nft_reject_inet_eval", "nft_do_chain", "nf_hook_slow",
-		    "ip_local_deliver");
-	judged(s, "netfilter-drop, certain");
-	assert_true(story_says(s, "rejected the packet 10.0.1.2:50000 -> 10.0.2.2:5432"));
-	assert_true(story_says(s, "A REJECT rule answered it with a reset"));
-	assert_true(story_offers(s, "nft -a list ruleset   (look for input chains)"));
-}
-
-static void reject_with_an_icmp_error(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *e = story_event(s, REC_ICMP_SENT, to_service());
-
-	e->pkt.icmp_type = 3;
-	e->pkt.icmp_code = 13;
-	judged(s, "no verdict");
-	story_stack(s, e, "icmp_send", "nf_send_unreach", "reject_tg", "ipt_do_table",
-		    "ip_forward");
-	judged(s, "netfilter-drop, certain");
-	assert_true(story_says(s, "answered it with communication administratively prohibited"));
-	assert_true(story_says(s, "an iptables-legacy rule"));
 }
 
 /* ---- rp-filter ------------------------------------------------------------------------------- */
@@ -450,35 +296,116 @@ static void listen_overflow_in_the_kernels_words(void **state)
 	judged(s, "listen-overflow, certain");
 }
 
-static void listen_overflow_with_a_reset(void **state)
+static struct rec_event *syn_refused(struct story *s, uint8_t step)
+{
+	struct rec_event *e = story_event(s, REC_HANDSHAKE, to_service());
+
+	e->pkt.tcp_flags = SYN;
+	e->step = step;
+	story_own_socket(e, TCP_LISTEN);
+	e->sock.backlog = 5;
+	e->sock.max_backlog = 4;
+	e->sock.syn_queue = 17;
+	return e;
+}
+
+static void listen_overflow_at_the_first_refused_syn(void **state)
 {
 	struct story *s = *state;
+	struct rec_event *e = syn_refused(s, STEP_ACCEPT_QUEUE_FULL);
+
+	listener(s, 5, 4);
+	story_sysctl(s, "net.core.somaxconn", 4096);
+	judged(s, "listen-overflow, certain");
+	assert_true(story_says(s, "pid 44 postgres does not accept()"));
+	assert_true(story_says(s, "5 wait in the queue of port 5432, and 4 is the limit"));
+	assert_true(story_offers(s, "it has 4, up to 4096 is allowed"));
+	e->step = STEP_SYN_QUEUE_FULL;
+	judged(s, "listen-overflow, certain");
+	assert_true(story_says(s, "its SYN queue is full"));
+	assert_true(story_says(s, "17 connections are half open, and 4 is the limit"));
+	assert_true(story_offers(s, "net.ipv4.tcp_syncookies=1"));
+}
+
+static void steps_of_a_handshake_are_no_failure(void **state)
+{
+	const uint8_t steps[] = {STEP_SYN, STEP_COOKIE_SENT, STEP_COOKIE_CHECKED, STEP_ACK_MATCHED,
+				 STEP_ESTABLISHED};
+	struct story *s = *state;
+	struct rec_event *e = syn_refused(s, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		e->step = steps[i];
+		judged(s, "no verdict");
+	}
+}
+
+/* ---- listen-abort-on-overflow ---------------------------------------------------------------- */
+
+static struct rec_event *last_ack_reset(struct story *s)
+{
 	struct rec_event *e = story_event(s, REC_RST_SENT, to_service());
 
 	e->pkt.tcp_flags = ACK;
 	story_own_socket(e, TCP_LISTEN);
 	e->sock.backlog = 5;
 	e->sock.max_backlog = 4;
+	return e;
+}
+
+static void listen_abort_on_overflow_by_the_stack(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = last_ack_reset(s);
+
 	judged(s, "unknown, unknown");
 	story_stack(s, e, "tcp_v4_send_reset", "tcp_check_req");
-	judged(s, "listen-overflow, certain");
-	assert_true(story_says(s, "resets further ones (tcp_abort_on_overflow)"));
+	judged(s, "listen-abort-on-overflow, certain");
+	assert_true(story_says(s, "5 wait in the queue of port 5432, and 4 is the limit"));
+	assert_true(story_offers(s, "sysctl -w net.ipv4.tcp_abort_on_overflow=0"));
+	story_sysctl(s, "net.ipv4.tcp_abort_on_overflow", 1);
+	listener(s, 5, 4);
+	judged(s, "listen-abort-on-overflow, certain");
+	assert_true(story_says(s, "net.ipv4.tcp_abort_on_overflow is 1"));
+	assert_true(story_hits(s, "pid 44 postgres"));
+	assert_true(story_offers(s, "let pid 44 postgres call accept() again"));
+}
+
+static void listen_abort_on_overflow_by_the_kernels_reason(void **state)
+{
+	struct story *s = *state;
+
+	story_reason(last_ack_reset(s), "INVALID_SYN");
+	judged(s, "listen-abort-on-overflow, certain");
+}
+
+static void listen_abort_on_overflow_is_likely_if_the_queue_has_room(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = last_ack_reset(s);
+
+	story_stack(s, e, "tcp_v4_send_reset", "tcp_check_req");
 	e->sock.backlog = 4;
+	judged(s, "listen-abort-on-overflow, likely");
+	assert_true(story_says(s, "for want of memory"));
+	story_counter(s, "TcpExtListenOverflows", 1);
+	judged(s, "listen-abort-on-overflow, certain");
+	assert_true(story_says(s, "ListenOverflows grew by 1"));
+}
+
+static void a_syn_at_a_half_open_connection_is_not_an_overflow(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = last_ack_reset(s);
+
+	story_stack(s, e, "tcp_v4_send_reset", "tcp_check_req");
+	e->pkt.tcp_flags = SYN;
 	judged(s, "unknown, unknown");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		story_test(netfilter_drop_of_a_syn),
-		story_test(netfilter_drop_names_the_hook),
-		story_test(netfilter_drop_without_a_reason_by_its_stack),
-		story_test(netfilter_drop_of_a_datagram),
-		story_test(one_lost_segment_is_no_failure),
-		story_test(a_lost_segment_that_is_missed_is_one),
-		story_test(segments_lost_again_are_one),
-		story_test(reject_with_a_reset),
-		story_test(reject_with_an_icmp_error),
 		story_test(rp_filter_is_certain),
 		story_test(rp_filter_is_not_any_bad_source),
 		story_test(checksum_is_certain),
@@ -496,7 +423,12 @@ int main(void)
 		story_test(listen_overflow_of_the_syn_queue),
 		story_test(listen_overflow_seen_from_the_service),
 		story_test(listen_overflow_in_the_kernels_words),
-		story_test(listen_overflow_with_a_reset),
+		story_test(listen_overflow_at_the_first_refused_syn),
+		story_test(steps_of_a_handshake_are_no_failure),
+		story_test(listen_abort_on_overflow_by_the_stack),
+		story_test(listen_abort_on_overflow_by_the_kernels_reason),
+		story_test(listen_abort_on_overflow_is_likely_if_the_queue_has_room),
+		story_test(a_syn_at_a_half_open_connection_is_not_an_overflow),
 	};
 
 	return cmocka_run_group_tests_name("causes of drops", tests, NULL, NULL);

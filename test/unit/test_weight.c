@@ -21,6 +21,7 @@ static void kinds_weigh(void **state)
 		{REC_SOCK_ERR, HARD},  {REC_SYN_RETRANS, SOFT},	   {REC_SYN_AGAIN, SOFT},
 		{REC_RST_OUT, SOFT},   {REC_SYNACK_RETRANS, SOFT}, {REC_ICMP_SENT, SOFT},
 		{REC_ICMP_RECV, SOFT}, {REC_RETRANS, NONE},	   {REC_STATE, NONE},
+		{REC_REJECT, HARD},    {REC_CHALLENGE, SOFT},	   {REC_RST_IGNORED, NONE},
 	};
 	const struct rec_tuple t = some_flow(IPPROTO_TCP);
 	struct story *s = *state;
@@ -144,9 +145,82 @@ static void a_disconnect_is_the_processs_own_wish(void **state)
 	assert_int_equal(track_weight(&e, s->world), NONE);
 }
 
+static void answers_weigh_by_what_they_are(void **state)
+{
+	static const struct {
+		enum rec_kind kind;
+		uint8_t step;
+		enum weight weight;
+	} steps[] = {
+		{REC_HANDSHAKE, STEP_SYN, NONE},
+		{REC_HANDSHAKE, STEP_ACCEPT_QUEUE_FULL, HARD},
+		{REC_HANDSHAKE, STEP_SYN_QUEUE_FULL, HARD},
+		{REC_HANDSHAKE, STEP_COOKIE_SENT, NONE},
+		{REC_HANDSHAKE, STEP_COOKIE_CHECKED, NONE},
+		{REC_HANDSHAKE, STEP_ACK_MATCHED, NONE},
+		{REC_HANDSHAKE, STEP_ESTABLISHED, NONE},
+		{REC_TW_ANSWER, TW_NOTHING, SOFT},
+		{REC_TW_ANSWER, TW_RST, SOFT},
+		{REC_TW_ANSWER, TW_ACK, SOFT},
+		{REC_TW_ANSWER, TW_SYN, NONE},
+		{REC_TW_ANSWER, TW_ACK_OOW, SOFT},
+	};
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+	struct story *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		struct rec_event e = event_make(steps[i].kind, &t, 1);
+
+		e.step = steps[i].step;
+		assert_int_equal(track_weight(&e, s->world), steps[i].weight);
+	}
+}
+
+static void a_syn_that_a_socket_stops_may_be_one(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_drop(s, some_flow(IPPROTO_TCP), "TCP_INVALID_SYN");
+
+	e->pkt.tcp_flags = SYN;
+	assert_int_equal(track_weight(e, s->world), SOFT);
+	e->pkt.tcp_flags = SYN | ACK; /* one that came again */
+	assert_int_equal(track_weight(e, s->world), NONE);
+	story_reason(e, "NOT_SPECIFIED");
+	e->pkt.tcp_flags = SYN;
+	assert_int_equal(track_weight(e, s->world), NONE);
+	e->sock.flags = SOCK_PRESENT | SOCK_TIMEWAIT;
+	assert_int_equal(track_weight(e, s->world), SOFT);
+	e->pkt.tcp_flags = ACK;
+	assert_int_equal(track_weight(e, s->world), NONE);
+}
+
+static void rejects_weigh_by_what_is_rejected(void **state)
+{
+	static const struct {
+		const char *dst;
+		uint8_t proto, icmp_type;
+		enum weight weight;
+	} rejects[] = {
+		{"10.0.2.2", IPPROTO_TCP, 0, HARD},    {"10.0.2.2", IPPROTO_UDP, 0, HARD},
+		{"10.0.2.2", IPPROTO_ICMP, 8, HARD},   {"10.0.2.2", IPPROTO_ICMP, 11, NONE},
+		{"224.0.0.251", IPPROTO_UDP, 0, NONE},
+	};
+	struct story *s = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rejects); i++) {
+		const struct rec_tuple t =
+			flow_make(rejects[i].proto, "10.0.1.2", 5353, rejects[i].dst, 5353);
+		struct rec_event e = event_make(REC_REJECT, &t, 1);
+
+		e.pkt.icmp_type = rejects[i].icmp_type;
+		assert_int_equal(track_weight(&e, s->world), rejects[i].weight);
+	}
+}
+
 static void a_reject_rules_reset_is_a_failure(void **state)
 {
-	const char *const rejects[] = {"nf_send_reset", "nf_send_reset6"};
+	const char *const rejects[] = {"nf_send_reset", "nf_send_reset6", "nft_reject_inet_eval",
+				       "reject_tg"};
 	const struct rec_tuple t = some_flow(IPPROTO_TCP);
 	struct story *s = *state;
 
@@ -167,6 +241,9 @@ int main(void)
 		story_test(multicast_is_nobodys_connection),
 		story_test(connects_weigh_by_their_end),
 		story_test(a_disconnect_is_the_processs_own_wish),
+		story_test(answers_weigh_by_what_they_are),
+		story_test(a_syn_that_a_socket_stops_may_be_one),
+		story_test(rejects_weigh_by_what_is_rejected),
 		story_test(a_reject_rules_reset_is_a_failure),
 	};
 

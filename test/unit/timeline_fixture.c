@@ -160,9 +160,14 @@ struct rec_event *story_drop(struct story *s, struct rec_tuple t, const char *re
 {
 	struct rec_event *e = story_event(s, REC_DROP, t);
 
-	e->has_reason = 1;
-	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), reason));
+	story_reason(e, reason);
 	return e;
+}
+
+void story_reason(struct rec_event *e, const char *reason)
+{
+	e->has_reason = REASON_TOLD;
+	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), reason));
 }
 
 void story_hook(struct story *s, struct rec_event *e, const char *function)

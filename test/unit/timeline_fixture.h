@@ -59,6 +59,8 @@ int story_teardown(void **state);
 struct rec_event *story_event(struct story *s, enum rec_kind kind, struct rec_tuple t);
 /* A dropped packet, and the kernel's reason for it. */
 struct rec_event *story_drop(struct story *s, struct rec_tuple t, const char *reason);
+/* The kernel's reason for e, told. */
+void story_reason(struct rec_event *e, const char *reason);
 /* Functions in the stack of e. */
 #define story_stack(s, e, ...) event_stack((s)->world, e, __VA_ARGS__, NULL)
 /* A function among the hooks that e brought along. */

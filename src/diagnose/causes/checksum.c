@@ -25,8 +25,7 @@ static bool judge(struct judge *j)
 			"sender has to repeat them, and if every one is damaged the connection "
 			"hangs.",
 			drop_reason(e->reason_name)->words);
-	verdict_evidence(j->v, "%s, reason %s: %s", say_packet(&e->pkt), e->reason_name,
-			 say_stack(j, e));
+	verdict_evidence(j->v, "%s, %s: %s", say_packet(&e->pkt), say_reason(e), say_stack(j, e));
 	if (n > 1)
 		verdict_evidence(j->v, "%u packets of this connection had a bad checksum", n);
 	if (e->ifname[0])

@@ -12,18 +12,24 @@ static void fix(struct judge *j)
 		    "the server does, or retry");
 }
 
-/* "pid 3 server closed it 12 ms before": known if the close was watched. */
-static bool tell_close(struct judge *j)
+/* "closed the socket", or what else ended its process. */
+static const char *how(const struct rec_memory *m)
+{
+	return say_ending(m->closed_ending, m->closed_signal);
+}
+
+/* "pid 3 server closed the socket 12 ms before": known if the close was watched. */
+static bool tell_close(struct judge *j, const char *peer)
 {
 	const struct rec_memory *m = &j->ev->mem;
 
 	if (!m->closed_ns || m->closed_ns > j->ev->hdr.mono_ns)
 		return false;
-	verdict_evidence(j->v, "pid %u %s closed the socket %s before%s", m->closed_pid,
-			 m->closed_comm, say_time(j->ev->hdr.mono_ns - m->closed_ns),
+	verdict_evidence(j->v, "pid %u %s %s %s before%s", m->closed_pid, m->closed_comm, how(m),
+			 say_time(j->ev->hdr.mono_ns - m->closed_ns),
 			 m->closed_unread ? ", with data unread" : "");
-	verdict_hit(j->v, "pid %u %s (%s) closed it; its peer %s gets the reset", m->closed_pid,
-		    m->closed_comm, say_netns(j, j->ev->hdr.netns), say_src(&j->ev->pkt.tuple));
+	verdict_hit(j->v, "pid %u %s (%s) %s; its peer %s gets the reset", m->closed_pid,
+		    m->closed_comm, say_netns(j, j->ev->hdr.netns), how(m), peer);
 	return true;
 }
 
@@ -82,9 +88,9 @@ static bool judge_orphan(struct judge *j)
 				      "reset.");
 	verdict_evidence(j->v, "%s met a socket in %s that has no process any more: %s",
 			 say_packet(&e->pkt), tcp_state_name(e->sock.state), say_stack(j, e));
-	if (e->has_reason && *e->reason_name)
-		verdict_evidence(j->v, "the kernel's reason: %s", e->reason_name);
-	tell_close(j);
+	if (*fact_reason(e))
+		verdict_evidence(j->v, "the kernel's reason: %s", fact_reason(e));
+	tell_close(j, say_src(&j->ev->pkt.tuple));
 	hit_all(j);
 	fix(j);
 	return true;
@@ -103,7 +109,7 @@ static bool judge_forgotten(struct judge *j)
 	    e->pkt.tcp_flags & TCPHDR_SYN || e->sock.backlog > e->sock.max_backlog ||
 	    fact_stack(j, "tcp_check_req"))
 		return false;
-	if (e->has_reason && strcmp(e->reason_name, "TCP_FLAGS") != 0)
+	if (*fact_reason(e) && !fact_reason_is(e, "TCP_FLAGS"))
 		return false;
 	j->v->certainty = CERTAINTY_LIKELY;
 	verdict_explain(j->v, "A packet arrived for a connection that is not known here, though "
@@ -113,7 +119,7 @@ static bool judge_forgotten(struct judge *j)
 			      "client did not notice.");
 	verdict_evidence(j->v, "%s met the listening socket only: %s", say_packet(&e->pkt),
 			 say_stack(j, e));
-	tell_close(j);
+	tell_close(j, say_src(&j->ev->pkt.tuple));
 	hit_all(j);
 	verdict_fix(j->v, "none",
 		    "let the client open a new connection when it gets a reset; before a restart, "
@@ -122,26 +128,18 @@ static bool judge_forgotten(struct judge *j)
 	return true;
 }
 
-/*
- * Before 6.10 (kernel commit b533fb9cf4f7) the reset's tracepoint is silent without a full socket,
- * but the reset itself is seen leaving, out of the function that answers.
- */
+/* On older kernels, where the reset is seen leaving only. */
 static bool judge_leaving(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
-	if (fact_event(j, REC_RST_SENT) || !e->mem.closed_ns ||
-	    (!fact_stack(j, "tcp_v4_send_reset") && !fact_stack(j, "tcp_v6_send_reset")))
+	if (!fact_answers_closed(j))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v, "A packet arrived for a connection that the process here had closed "
-			      "already, so "
-			      "the kernel answered with a reset.");
+			      "already, so the kernel answered with a reset.");
 	verdict_evidence(j->v, "%s: %s", say_packet(&e->pkt), say_stack(j, e));
-	verdict_evidence(j->v, "pid %u %s closed the socket %s before", e->mem.closed_pid,
-			 e->mem.closed_comm, say_time(e->hdr.mono_ns - e->mem.closed_ns));
-	verdict_hit(j->v, "pid %u %s (%s) closed it; its peer %s gets the reset", e->mem.closed_pid,
-		    e->mem.closed_comm, say_netns(j, e->hdr.netns), say_dst(&e->pkt.tuple));
+	tell_close(j, say_dst(&e->pkt.tuple));
 	hit_all(j);
 	fix(j);
 	return true;
@@ -187,7 +185,7 @@ static bool judge(struct judge *j)
 				j->ev->pkt.payload);
 	verdict_evidence(j->v, "%s found no socket: %s", say_packet(&j->ev->pkt),
 			 say_stack(j, j->ev));
-	if (tell_close(j)) {
+	if (tell_close(j, say_src(&j->ev->pkt.tuple))) {
 		j->v->certainty = CERTAINTY_CERTAIN;
 	} else {
 		/*

@@ -9,11 +9,17 @@
 static const char *const counters[] = {"TcpExtListenOverflows", "TcpExtTCPReqQFullDrop", NULL};
 static const char *const sysctls[] = {"net.core.somaxconn", "net.ipv4.tcp_max_syn_backlog", NULL};
 
+/* The SYN itself, seen refused. */
+static bool refused(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_HANDSHAKE &&
+	       (e->step == STEP_ACCEPT_QUEUE_FULL || e->step == STEP_SYN_QUEUE_FULL);
+}
+
 static bool concerns(const struct rec_event *e)
 {
-	return e->hdr.kind == REC_SYN_AGAIN || e->hdr.kind == REC_SYNACK_RETRANS ||
-	       strcmp(e->reason_name, "TCP_LISTEN_OVERFLOW") == 0 ||
-	       (e->hdr.kind == REC_RST_SENT && e->sock.state == TCP_LISTEN);
+	return e->hdr.kind == REC_SYN_AGAIN || e->hdr.kind == REC_SYNACK_RETRANS || refused(e) ||
+	       strcmp(e->reason_name, "TCP_LISTEN_OVERFLOW") == 0;
 }
 
 enum proof { NO_PROOF, QUEUE_FULL_NOW, COUNTED, SEEN };
@@ -26,36 +32,12 @@ struct finding {
 	uint64_t counted;
 };
 
-static const struct rec_sock_info *find_listener(const struct judge *j)
-{
-	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
-		if (s->match == SOCK_MATCH_LISTEN && s->hdr.netns == j->ev->hdr.netns &&
-		    s->state == TCP_LISTEN)
-			return s;
-	}
-	return NULL;
-}
-
-/*
- * The kernel's own words: the drop, or abort_on_overflow's reset (net/ipv4/tcp_minisocks.c
- * tcp_check_req).
- */
-static bool event_says_so(const struct judge *j)
-{
-	const struct rec_event *e = j->ev;
-
-	if (e->hdr.kind == REC_DROP)
-		return strcmp(e->reason_name, "TCP_LISTEN_OVERFLOW") == 0;
-	return e->hdr.kind == REC_RST_SENT && e->sock.state == TCP_LISTEN &&
-	       e->sock.backlog > e->sock.max_backlog && fact_stack(j, "tcp_check_req");
-}
-
 static void find(const struct judge *j, struct finding *f)
 {
 	uint64_t overflows = fact_counter(j, counters[0]), reqq = fact_counter(j, counters[1]);
 	const struct rec_event *e = j->ev;
 
-	*f = (struct finding){.listener = find_listener(j)};
+	*f = (struct finding){.listener = fact_listener(j)};
 	if (e->sock.max_backlog) {
 		f->queued = e->sock.backlog;
 		f->limit = e->sock.max_backlog;
@@ -63,8 +45,9 @@ static void find(const struct judge *j, struct finding *f)
 		f->queued = f->listener->rqueue;
 		f->limit = f->listener->wqueue;
 	}
-	if (event_says_so(j)) {
+	if (refused(e) || e->hdr.kind == REC_DROP) {
 		f->proof = SEEN;
+		f->syn_queue = e->step == STEP_SYN_QUEUE_FULL;
 		return;
 	}
 	if (e->hdr.kind != REC_SYN_AGAIN && e->hdr.kind != REC_SYNACK_RETRANS)
@@ -112,15 +95,13 @@ static void fixes(struct judge *j, const struct finding *f)
 	if ((int64_t)f->limit >= value)
 		verdict_fix(j->v,
 			    "bursts are queued instead of refused; takes effect when the service "
-			    "calls listen() "
-			    "again with as large a backlog",
+			    "calls listen() again with as large a backlog",
 			    "%ssysctl -w net.core.somaxconn=%u   (now %d)", prefix,
 			    (unsigned)value * 2, (int)value);
 	else
 		verdict_fix(j->v, "bursts are queued instead of refused",
 			    "let the service ask for a larger backlog in listen(): it has %u, up "
-			    "to %d is "
-			    "allowed (net.core.somaxconn)",
+			    "to %d is allowed (net.core.somaxconn)",
 			    f->limit, (int)value);
 }
 
@@ -131,19 +112,15 @@ static void tell(struct judge *j, const struct finding *f, const struct rec_tupl
 	if (f->syn_queue)
 		verdict_explain(j->v,
 				"Too many half-open connections wait at port %u of %s (%s): its "
-				"SYN queue is full, and "
-				"the kernel ignores new SYNs without a word.",
+				"SYN queue is full, and the kernel ignores new SYNs without a "
+				"word.",
 				service->dport, say_netns(j, j->ev->hdr.netns), owner);
 	else
 		verdict_explain(j->v,
 				"%s does not accept() its connections fast enough: %u wait in the "
-				"queue of port %u, and "
-				"%u is the limit. The kernel %s.",
-				owner, f->queued, service->dport, f->limit,
-				j->ev->hdr.kind == REC_RST_SENT ? "resets further ones "
-								  "(tcp_abort_on_overflow)"
-								: "ignores further ones without a "
-								  "word");
+				"queue of port %u, and %u is the limit. The kernel ignores further "
+				"ones without a word.",
+				owner, f->queued, service->dport, f->limit);
 	if (f->proof == SEEN)
 		verdict_evidence(j->v, "%s: %s", say_packet(&j->ev->pkt), say_stack(j, j->ev));
 	else if (j->ev->hdr.kind == REC_SYN_AGAIN)
@@ -154,7 +131,12 @@ static void tell(struct judge *j, const struct finding *f, const struct rec_tupl
 				 "the SYN-ACK to %s had to be sent again, because the client's ACK "
 				 "is ignored",
 				 say_dst(&j->ev->pkt.tuple));
-	if (f->limit)
+	if (f->syn_queue && j->ev->sock.max_backlog)
+		verdict_evidence(j->v,
+				 "%u connections are half open, and %u is the limit without SYN "
+				 "cookies",
+				 j->ev->sock.syn_queue, j->ev->sock.max_backlog);
+	else if (f->limit)
 		verdict_evidence(j->v,
 				 "the accept queue holds %u, its limit is %u (a queue one over the "
 				 "limit is full)",
@@ -190,7 +172,7 @@ static bool judge(struct judge *j)
 const struct cause cause_listen_overflow = {
 	.id = "listen-overflow",
 	.rank = RANK_ROOT,
-	.kinds = KIND(DROP) | KIND(RST_SENT) | KIND(SYN_AGAIN) | KIND(SYNACK_RETRANS),
+	.kinds = KIND(HANDSHAKE) | KIND(DROP) | KIND(SYN_AGAIN) | KIND(SYNACK_RETRANS),
 	.needs = Q_LISTENERS,
 	.sysctls = sysctls,
 	.counters = counters,

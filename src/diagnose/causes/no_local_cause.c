@@ -3,43 +3,31 @@
 #include "record/record.h"
 
 /*
- * An established connection whose peer fell silent: net/ipv4/tcp_timer.c tcp_write_timeout,
- * tcp_keepalive_timer.
+ * An established connection whose peer fell silent, where the stack doesn't show which timer ended
+ * it: net/ipv4/tcp_timer.c tcp_write_err.
  */
 static bool judge_silence(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
-	bool keepalive = fact_stack(j, "tcp_keepalive_timer");
-	uint32_t unacked = e->sock.write_seq - e->sock.snd_una;
-	unsigned resent = 0;
 
-	if (e->hdr.kind != REC_SOCK_ERR || e->err != ETIMEDOUT || fact_was_connecting(j) ||
-	    fact_loss(j))
+	if (e->hdr.kind != REC_SOCK_ERR || !fact_gave_up(j))
 		return false;
-	timeline_each_event(j->tl, other) {
-		resent += other->hdr.kind == REC_RETRANS;
-	}
 	j->v->certainty = CERTAINTY_LIKELY;
 	verdict_explain(j->v,
-			"%s stopped answering, so this host gave the connection up (ETIMEDOUT)%s. "
-			"Nothing on this host "
-			"dropped its packets, as far as the kernel tells: the peer went away, or "
-			"the path to it is broken.",
-			say_dst(&e->sock.tuple), keepalive ? " after its keepalive probes" : "");
-	if (keepalive)
-		verdict_evidence(j->v, "the keepalive timer ended it, %u probes unanswered: %s",
-				 e->sock.probes, say_stack(j, e));
-	else
-		verdict_evidence(j->v,
-				 "%u bytes unacknowledged, retransmitted %u times (%u seen): %s",
-				 unacked, e->sock.retransmits, resent, say_stack(j, e));
+			"%s stopped answering, so this host gave the connection up (ETIMEDOUT). "
+			"Nothing on this host dropped its packets, as far as the kernel tells: the "
+			"peer went away, or the path to it is broken.",
+			say_dst(&e->sock.tuple));
+	verdict_evidence(j->v,
+			 "%u bytes unacknowledged, retransmitted %u times (%u seen), %u probes: %s",
+			 e->sock.write_seq - e->sock.snd_una, e->sock.retransmits,
+			 fact_retransmitted(j, NULL), e->sock.probes, say_stack(j, e));
 	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this "
 			       "connection");
 	hit_all(j);
 	verdict_fix(j->v, "none",
 		    "look at %s and the path to it: is it up, did its address move, does a "
-		    "firewall or NAT between "
-		    "forget idle connections? Run tcpwhy there too",
+		    "firewall or NAT between forget idle connections? Run tcpwhy there too",
 		    say_addr(e->sock.tuple.dst));
 	return true;
 }
@@ -62,8 +50,7 @@ static bool judge_passing(struct judge *j)
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
 			"This host only passed the reset on: %s made it (or something that speaks "
-			"for it), and neither end "
-			"of the connection is seen here.",
+			"for it), and neither end of the connection is seen here.",
 			say_src(&e->pkt.tuple));
 	verdict_evidence(j->v, "%s: %s", say_packet(&e->pkt), say_stack(j, e));
 	verdict_fix(j->v, "none", "run tcpwhy on %s", say_addr(e->pkt.tuple.src));

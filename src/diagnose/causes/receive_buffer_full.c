@@ -76,8 +76,7 @@ static bool judge(struct judge *j)
 			"not read as fast as "
 			"packets come in.",
 			drop_reason(e->reason_name)->words);
-	verdict_evidence(j->v, "%s, reason %s: %s", say_packet(&e->pkt), e->reason_name,
-			 say_stack(j, e));
+	verdict_evidence(j->v, "%s, %s: %s", say_packet(&e->pkt), say_reason(e), say_stack(j, e));
 	if (e->sock.flags & SOCK_PRESENT && e->sock.rcvbuf)
 		verdict_evidence(j->v,
 				 "the socket's receive queue takes %u bytes of memory, its limit "

@@ -32,7 +32,7 @@ static bool judge(struct judge *j)
 			e->ifname[0] ? e->ifname : "an interface", say_addr(e->pkt.tuple.src),
 			back && back->ifname[0] && !back->err ? "through " : "another way",
 			back && back->ifname[0] && !back->err ? back->ifname : ", or not at all");
-	verdict_evidence(j->v, "%s, reason IP_RPFILTER: %s", say_packet(&e->pkt), say_stack(j, e));
+	verdict_evidence(j->v, "%s, %s: %s", say_packet(&e->pkt), say_reason(e), say_stack(j, e));
 	if (back && back->err)
 		verdict_evidence(j->v, "there is no route to %s: %s", say_addr(e->pkt.tuple.src),
 				 errno_name(back->err));

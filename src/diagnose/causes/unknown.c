@@ -9,8 +9,7 @@ static void tell_drop(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	const char *words = drop_reason(e->reason_name)->words;
-	bool xdp = fact_stack(j, "do_xdp_generic") || fact_stack(j, "veth_xdp_rcv_skb") ||
-		   fact_stack(j, "veth_xdp_rcv");
+	bool xdp = world_in_xdp(j->world, e);
 
 	if (xdp)
 		verdict_explain(j->v,
@@ -21,9 +20,8 @@ static void tell_drop(struct judge *j)
 		verdict_explain(j->v, "The kernel dropped the packet: %s.", words);
 	else
 		verdict_explain(j->v, "The kernel dropped the packet and does not say why.");
-	verdict_evidence(j->v, "%s, reason %s%s%s", say_packet(&e->pkt),
-			 e->has_reason ? e->reason_name : "not told", e->ifname[0] ? ", on " : "",
-			 e->ifname);
+	verdict_evidence(j->v, "%s, %s%s%s", say_packet(&e->pkt), say_reason(e),
+			 e->ifname[0] ? ", on " : "", e->ifname);
 	if (xdp)
 		verdict_fix(j->v, "lists only", "%sbpftool net show dev %s",
 			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE");
@@ -38,25 +36,10 @@ static void tell_drop(struct judge *j)
 			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE");
 }
 
-/* What an active reset's stack says that the kernel's reason does not. */
-static const char *words_of_stack(const struct judge *j)
-{
-	if (fact_stack(j, "tcp_abort"))
-		return "somebody had the socket destroyed (ss -K, or a BPF program)";
-	if (fact_stack(j, "__inet_stream_connect") && fact_stack(j, "tcp_disconnect"))
-		return "the process dissolved the connection with connect(AF_UNSPEC)";
-	if (fact_stack(j, "tcp_keepalive_timer"))
-		return "the peer did not answer keepalive probes";
-	return "";
-}
-
 static void tell_reset(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
-	const char *words = words_of_stack(j);
-
-	if (!*words)
-		words = reset_reason_words(e->reason_name);
+	const char *words = reset_reason_words(e->reason_name);
 
 	if (*words)
 		verdict_explain(j->v, "The kernel sent a reset: %s.", words);
@@ -64,8 +47,7 @@ static void tell_reset(struct judge *j)
 		verdict_explain(j->v, "The kernel sent a reset and does not say why.");
 	if (e->pkt.has & PKT_L4)
 		verdict_evidence(j->v, "it answered %s", say_packet(&e->pkt));
-	if (e->has_reason)
-		verdict_evidence(j->v, "the kernel's reason: %s", e->reason_name);
+	verdict_evidence(j->v, "%s", say_reason(e));
 	if (e->sock.flags & SOCK_PRESENT)
 		verdict_evidence(j->v, "the socket was %s", tcp_state_name(e->sock.state));
 	if (e->active && e->task.pid)

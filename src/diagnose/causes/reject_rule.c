@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diagnose/judge.h"
+#include "record/record.h"
+
+/*
+ * net/ipv4/netfilter/nf_reject_ipv4.c, net/ipv6/netfilter/nf_reject_ipv6.c: a rule that refuses a
+ * packet aloud. Seen where it refuses (REJECT: the packet itself), or by its answer leaving.
+ */
+
+/* Chains of the hooks, include/uapi/linux/netfilter.h enum nf_inet_hooks. */
+static const char *const chains[] = {"prerouting", "input",	  "forward",
+				     "output",	   "postrouting", "netdev ingress"};
+
+static void find_hook(const struct judge *j, struct hook_place *w)
+{
+	const struct rec_event *e = j->ev;
+
+	fact_hook(j, e, w);
+	if (w->hook || e->hdr.kind != REC_REJECT || e->step >= ARRAY_SIZE(chains))
+		return;
+	w->hook = hook_name(e->step);
+	w->chain = chains[e->step];
+}
+
+static const char *answer(const struct rec_event *e)
+{
+	struct rec_packet icmp = e->pkt;
+
+	if (e->hdr.kind == REC_RST_OUT || (e->hdr.kind == REC_REJECT && !e->reason))
+		return "a TCP reset";
+	if (e->hdr.kind == REC_REJECT) {
+		icmp.icmp_type = (uint8_t)(e->reason >> 8);
+		icmp.icmp_code = (uint8_t)e->reason;
+	}
+	return say_icmp(&icmp);
+}
+
+static bool judge(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+	struct rec_tuple refused = e->pkt.tuple;
+	struct hook_place w;
+
+	if (e->hdr.kind != REC_REJECT && !world_by_reject(j->world, e))
+		return false;
+	/* The reset goes back; an ICMP error is recorded with the packet that it is about. */
+	if (e->hdr.kind == REC_RST_OUT)
+		refused = tuple_reverse(&refused);
+	find_hook(j, &w);
+	j->v->certainty = CERTAINTY_CERTAIN;
+	verdict_explain(j->v,
+			"A REJECT rule of netfilter, the kernel's firewall, rejected the packet %s "
+			"at the %s hook (IPv%u, %s chains) of %s, and answered it with %s.",
+			say_tuple(&refused), w.hook ? w.hook : "(unknown)", refused.family,
+			w.chain ? w.chain : "its", say_netns(j, e->hdr.netns), answer(e));
+	verdict_explain(j->v, "To its sender it looks as if nobody listened there.");
+	if (e->hdr.kind == REC_REJECT)
+		verdict_evidence(j->v, "the rule's own function was called for %s: %s",
+				 say_packet(&e->pkt), say_stack(j, e));
+	else
+		verdict_evidence(j->v, "the answer to it left, made by the rule: %s",
+				 say_stack(j, e));
+	verdict_evidence(j->v,
+			 w.sure ? "the stack shows who decided: %s" : "the decision was made by %s",
+			 w.made_by);
+	hit_all(j);
+	fix_rules(j, &w, &refused);
+	return true;
+}
+
+const struct cause cause_reject_rule = {
+	.id = "reject-rule",
+	.rank = RANK_ROOT,
+	.kinds = KIND(REJECT) | KIND(RST_OUT) | KIND(ICMP_SENT),
+	.judge = judge,
+};
