@@ -5,7 +5,7 @@
  */
 #include "function.bpf.h"
 
-static __always_inline u8 flags_of(u64 th)
+INLINE u8 flags_of(u64 th)
 {
 	u8 flags = 0;
 
@@ -13,7 +13,7 @@ static __always_inline u8 flags_of(u64 th)
 	return flags;
 }
 
-static __always_inline int begin(u32 what, u64 sk, u64 skb)
+INLINE int begin(u32 what, u64 sk, u64 skb)
 {
 	struct call c = {.sk = sk, .what = what};
 	u64 key = call_key();
@@ -26,7 +26,7 @@ static __always_inline int begin(u32 what, u64 sk, u64 skb)
 	return 0;
 }
 
-static __always_inline int end(void *ctx, u32 kind, u32 step, const struct call *c)
+INLINE int end(void *ctx, u32 kind, u32 step, const struct call *c)
 {
 	struct rec_packet p;
 	struct rec_event *r;
@@ -50,7 +50,7 @@ static __always_inline int end(void *ctx, u32 kind, u32 step, const struct call 
 }
 
 /* net/ipv4/tcp_input.c: only a SYN (not a SYN-ACK that came again) and a reset are of interest. */
-static __always_inline int on_tcp_validate_incoming(void *ctx, u64 sk, u64 skb, u64 th)
+INLINE int on_tcp_validate_incoming(void *ctx, u64 sk, u64 skb, u64 th)
 {
 	u8 flags = flags_of(th);
 
@@ -64,7 +64,7 @@ AT_FUNCTION(tcp_validate_incoming, TCP_VALIDATE_INCOMING)
  * A reset was accepted if the socket is closed now. A SYN for a socket that has its connection already
  * is never accepted: RFC 5961 section 4.2.
  */
-static __always_inline int on_tcp_validate_incoming_end(void *ctx, u64 ret)
+INLINE int on_tcp_validate_incoming_end(void *ctx, u64 ret)
 {
 	struct call *c = call_of(CALL_VALIDATE);
 	struct sock *sk;
@@ -83,7 +83,7 @@ static __always_inline int on_tcp_validate_incoming_end(void *ctx, u64 ret)
 AT_FUNCTION_END(tcp_validate_incoming, TCP_VALIDATE_INCOMING)
 
 /* net/ipv4/tcp_minisocks.c */
-static __always_inline int on_tcp_timewait_state_process(void *ctx, u64 tw, u64 skb, u64 th)
+INLINE int on_tcp_timewait_state_process(void *ctx, u64 tw, u64 skb, u64 th)
 {
 	if ((flags_of(th) & (TCP_SYN | TCP_ACK)) != TCP_SYN)
 		return 0;
@@ -91,7 +91,7 @@ static __always_inline int on_tcp_timewait_state_process(void *ctx, u64 tw, u64 
 }
 AT_FUNCTION(tcp_timewait_state_process, TCP_TIMEWAIT_STATE_PROCESS)
 
-static __always_inline int on_tcp_timewait_state_process_end(void *ctx, u64 ret)
+INLINE int on_tcp_timewait_state_process_end(void *ctx, u64 ret)
 {
 	struct call *c = call_of(CALL_TIMEWAIT);
 

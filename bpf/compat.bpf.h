@@ -7,7 +7,7 @@
 #define TCPWHY_COMPAT_H
 
 /* Number and second argument of the system call that `regs` belongs to, seen at its exit. */
-static __always_inline int syscall_nr(struct pt_regs *regs)
+INLINE int syscall_nr(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
 	return (int)BPF_CORE_READ(regs, orig_ax);
@@ -16,7 +16,7 @@ static __always_inline int syscall_nr(struct pt_regs *regs)
 #endif
 }
 
-static __always_inline int syscall_fd(struct pt_regs *regs)
+INLINE int syscall_fd(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
 	return (int)BPF_CORE_READ(regs, di);
@@ -25,7 +25,7 @@ static __always_inline int syscall_fd(struct pt_regs *regs)
 #endif
 }
 
-static __always_inline const void *syscall_arg2(struct pt_regs *regs)
+INLINE const void *syscall_arg2(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
 	return (const void *)BPF_CORE_READ(regs, si);
@@ -65,7 +65,7 @@ enum sock_flags {
 	})
 
 /* In programs at fentry and fexit: the context is an array of the arguments. */
-static __always_inline u64 arg_fentry(void *ctx, u8 place)
+INLINE u64 arg_fentry(void *ctx, u8 place)
 {
 	switch (place) {
 	case 1:
@@ -88,7 +88,7 @@ static __always_inline u64 arg_fentry(void *ctx, u8 place)
 }
 
 /* In programs at kprobes: the registers of the calling convention. */
-static __always_inline u64 arg_kprobe(void *ctx, u8 place)
+INLINE u64 arg_kprobe(void *ctx, u8 place)
 {
 #if defined(__TARGET_ARCH_x86)
 	struct pt_regs *regs = ctx;
@@ -123,7 +123,7 @@ static __always_inline u64 arg_kprobe(void *ctx, u8 place)
 #endif
 }
 
-static __always_inline u64 ret_kprobe(void *ctx)
+INLINE u64 ret_kprobe(void *ctx)
 {
 #if defined(__TARGET_ARCH_x86)
 	return BPF_CORE_READ((struct pt_regs *)ctx, ax);

@@ -4,7 +4,7 @@
 
 #define SKB_DROP_REASON_NOT_SPECIFIED_FIRST 2
 
-static __always_inline bool packet_is_ours(const struct rec_packet *p)
+INLINE bool packet_is_ours(const struct rec_packet *p)
 {
 	u8 proto = p->tuple.proto;
 
@@ -12,19 +12,25 @@ static __always_inline bool packet_is_ours(const struct rec_packet *p)
 	       proto == IPPROTO_ICMPV6;
 }
 
-static __always_inline bool packet_is_icmp_error(const struct rec_packet *p)
+INLINE bool packet_is_icmp_error(const struct rec_packet *p)
 {
 	if (p->tuple.proto == IPPROTO_ICMP)
 		return icmp_is_error(p->icmp_type);
 	return p->tuple.proto == IPPROTO_ICMPV6 && icmp6_is_error(p->icmp_type);
 }
 
-static __always_inline bool reason_is_noise(u32 reason)
+INLINE bool reason_is_noise(u32 reason)
 {
-	return !cfg.all && reason < CONFIG_REASONS && cfg.noise[reason];
+	u64 i = reason;
+
+	if (cfg.all || reason >= CONFIG_REASONS)
+		return false;
+	/* Says the same again to a verifier whose copy of the number is on the stack, unbounded. */
+	asm volatile("%0 &= 0xff" : "+r"(i));
+	return cfg.noise[i];
 }
 
-static __always_inline u32 quick_netns(struct sk_buff *skb, struct sock *rx_sk)
+INLINE u32 quick_netns(struct sk_buff *skb, struct sock *rx_sk)
 {
 	struct net_device *dev = skb->dev;
 	struct sock *sk = skb->sk;
@@ -40,8 +46,7 @@ static __always_inline u32 quick_netns(struct sk_buff *skb, struct sock *rx_sk)
  * A flood of drops at one place: once its details are limited, the rest is only counted, and that
  * needs no more than the protocol. (With filters the whole packet has to be looked at.)
  */
-static __always_inline bool count_only(struct sk_buff *skb, void *location, u32 reason,
-				       struct sock *rx_sk)
+INLINE bool count_only(struct sk_buff *skb, void *location, u32 reason, struct sock *rx_sk)
 {
 	struct count_key key = {.location = (u64)location, .reason = reason, .kind = REC_DROP};
 	const unsigned char *l3;
@@ -64,8 +69,8 @@ static __always_inline bool count_only(struct sk_buff *skb, void *location, u32 
 	return true;
 }
 
-static __always_inline int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason,
-				bool has_reason, struct sock *rx_sk)
+INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool has_reason,
+		struct sock *rx_sk)
 {
 	struct rec_packet p = {};
 	struct net_device *dev;

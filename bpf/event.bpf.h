@@ -6,13 +6,12 @@
 #ifndef TCPWHY_EVENT_BPF_H
 #define TCPWHY_EVENT_BPF_H
 
-#include "lib.bpf.h"
-#include "packet.bpf.h"
+#include "filter.bpf.h"
 
 /* ---- what is remembered of a handshake -------------------------------------------------------- */
 
 /* The flow's entry, made if need be; NULL where there is no room. */
-SUBPROG struct rec_handshake *handshake_of(const struct rec_tuple *t, u32 netns)
+INLINE struct rec_handshake *handshake_of(const struct rec_tuple *t, u32 netns)
 {
 	struct rec_handshake *h, none = {};
 	struct flow_key key;
@@ -32,7 +31,7 @@ SUBPROG struct rec_handshake *handshake_of(const struct rec_tuple *t, u32 netns)
 #define PF_EXITING 0x4 /* include/linux/sched.h */
 
 /* Is it about to end, and why? kernel/exit.c do_exit sets exit_code before it closes the files. */
-static __always_inline u8 task_ending(u8 *signal)
+INLINE u8 task_ending(u8 *signal)
 {
 	struct task_struct *t = (void *)bpf_get_current_task();
 
@@ -44,69 +43,14 @@ static __always_inline u8 task_ending(u8 *signal)
 	return BPF_CORE_READ(t, signal, oom_mm) ? TASK_OOM_KILLED : TASK_KILLED;
 }
 
-/* ---- tasks, flows and ports that are watched ------------------------------------------------- */
-
-/*
- * Is the running task one that the user asked for? To be asked where a task must be running, not in
- * a softirq.
- */
-static __always_inline bool task_wanted(void)
-{
-	u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	if (cfg.comm[0]) {
-		char comm[16] = {};
-
-		bpf_get_current_comm(comm, sizeof(comm));
-		for (int i = 0; i < 16; i++) {
-			if (comm[i] != cfg.comm[i])
-				return false;
-			if (!comm[i])
-				break;
-		}
-		return true;
-	}
-	return bpf_map_lookup_elem(&pids, &pid);
-}
-
-static __always_inline bool flow_admitted(const struct rec_tuple *t)
-{
-	struct flow_key key;
-
-	flow_key_set(&key, t, 0);
-	return bpf_map_lookup_elem(&flows, &key);
-}
-
-static __always_inline void flow_admit(const struct rec_tuple *t)
-{
-	struct flow_key key;
-	u8 one = 1;
-
-	flow_key_set(&key, t, 0);
-	bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
-}
-
-/* The listening ports of watched tasks, so that what arrives for them is theirs too. */
-static __always_inline u64 port_key(u32 netns, u16 port)
-{
-	return (u64)netns << 16 | port;
-}
-
-static __always_inline bool port_watched(u32 netns, const struct rec_tuple *t)
-{
-	u64 in = port_key(netns, t->dport), out = port_key(netns, t->sport);
-
-	return bpf_map_lookup_elem(&ports, &in) || bpf_map_lookup_elem(&ports, &out);
-}
-
 /* ---- counting, limiting, submitting ---------------------------------------------------------- */
 
-static __always_inline void count(u64 *n)
+INLINE void count(u64 *n)
 {
 	__sync_fetch_and_add(n, 1); /* a softirq may interrupt a task's program on the same CPU */
 }
 
-SUBPROG struct count_value *count_slot(struct count_key *key)
+INLINE struct count_value *count_slot(struct count_key *key)
 {
 	struct count_value *v = bpf_map_lookup_elem(&counts, key), zero = {};
 	u32 first = 0;
@@ -122,13 +66,13 @@ SUBPROG struct count_value *count_slot(struct count_key *key)
  * Has this second enough details of this place, or was it looked at often enough for one that is
  * another flow's?
  */
-static __always_inline bool count_is_limited(const struct count_value *v)
+INLINE bool count_is_limited(const struct count_value *v)
 {
 	return v->in_window >= cfg.burst_key || v->looked >= 16 * cfg.burst_key;
 }
 
 /* Counts the event. NULL: the limits forbid a record of it. */
-SUBPROG struct count_value *event_admit(struct count_key *key, const struct rec_tuple *t, u64 now)
+INLINE struct count_value *event_admit(struct count_key *key, const struct rec_tuple *t, u64 now)
 {
 	struct count_value *v;
 
@@ -154,8 +98,8 @@ SUBPROG struct count_value *event_admit(struct count_key *key, const struct rec_
 	return v;
 }
 
-SUBPROG void event_init(struct rec_event *r, const struct count_key *key, const struct rec_tuple *t,
-			u64 now)
+INLINE void event_init(struct rec_event *r, const struct count_key *key, const struct rec_tuple *t,
+		       u64 now)
 {
 	if (!r || !key || !t)
 		return;
@@ -184,8 +128,8 @@ SUBPROG void event_init(struct rec_event *r, const struct count_key *key, const 
  * Inlined, so that the record is compared with NULL once: before 6.12 or so the verifier does not
  * know that it can't be NULL the second time, and complains of a reference not released.
  */
-static __always_inline struct rec_event *event_begin(u32 kind, u32 reason, u64 location,
-						     const struct rec_tuple *t, u32 netns)
+INLINE struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const struct rec_tuple *t,
+				     u32 netns)
 {
 	struct count_key key = {
 		.location = location, .reason = reason, .netns = netns, .kind = kind};
@@ -206,7 +150,7 @@ static __always_inline struct rec_event *event_begin(u32 kind, u32 reason, u64 l
 	return r;
 }
 
-static __always_inline void event_dev(struct rec_event *r, struct net_device *dev)
+INLINE void event_dev(struct rec_event *r, struct net_device *dev)
 {
 	if (!dev)
 		return;
@@ -214,8 +158,7 @@ static __always_inline void event_dev(struct rec_event *r, struct net_device *de
 	bpf_probe_read_kernel_str(r->ifname, sizeof(r->ifname), &dev->name);
 }
 
-static __always_inline void event_packet(struct rec_event *r, struct sk_buff *skb,
-					 const struct rec_packet *p)
+INLINE void event_packet(struct rec_event *r, struct sk_buff *skb, const struct rec_packet *p)
 {
 	u16 vlan_proto = BPF_CORE_READ(skb, vlan_proto);
 
@@ -228,8 +171,7 @@ static __always_inline void event_packet(struct rec_event *r, struct sk_buff *sk
 	event_dev(r, BPF_CORE_READ(skb, dev));
 }
 
-static __always_inline void event_memory(struct rec_event *r, const struct rec_tuple *t,
-					 struct sock *sk)
+INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct sock *sk)
 {
 	struct flow_key key;
 	struct rec_handshake *h;
@@ -269,7 +211,7 @@ static __always_inline void event_memory(struct rec_event *r, const struct rec_t
  * way to ask here: preempt_count() is a per-CPU variable that only CONFIG_KALLSYMS_ALL gives an
  * address).
  */
-static __always_inline void event_context(struct rec_event *r, void *ctx, bool user)
+INLINE void event_context(struct rec_event *r, void *ctx, bool user)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	long n;
@@ -291,7 +233,7 @@ static __always_inline void event_context(struct rec_event *r, void *ctx, bool u
  * The functions at PRE_ROUTING, so that user space can tell whether conntrack had judged the
  * packet.
  */
-SUBPROG void event_hooks(struct rec_event *r, struct net *net)
+INLINE void event_hooks(struct rec_event *r, struct net *net)
 {
 	struct nf_hook_entries *e;
 	u16 n;
@@ -316,7 +258,7 @@ SUBPROG void event_hooks(struct rec_event *r, struct net *net)
 	}
 }
 
-static __always_inline void event_submit(struct rec_event *r)
+INLINE void event_submit(struct rec_event *r)
 {
 	bpf_ringbuf_submit(r, 0);
 }

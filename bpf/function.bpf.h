@@ -12,7 +12,7 @@
  * in the middle of a call and makes the same call overwrites it: then the task's is lost, never taken
  * for another.
  */
-static __always_inline u64 call_key(void)
+INLINE u64 call_key(void)
 {
 	u64 id = bpf_get_current_pid_tgid();
 
@@ -21,7 +21,7 @@ static __always_inline u64 call_key(void)
 
 #define CALL_MAX_NS 10000000ull /* older: its end was missed */
 
-static __always_inline struct call *call_of(u32 what)
+INLINE struct call *call_of(u32 what)
 {
 	u64 key = call_key();
 	struct call *c = bpf_map_lookup_elem(&calls, &key);
@@ -29,7 +29,7 @@ static __always_inline struct call *call_of(u32 what)
 	return c && c->what == what && bpf_ktime_get_ns() - c->ns < CALL_MAX_NS ? c : NULL;
 }
 
-static __always_inline void call_end(void)
+INLINE void call_end(void)
 {
 	u64 key = call_key();
 

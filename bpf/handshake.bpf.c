@@ -7,7 +7,7 @@
 #include "function.bpf.h"
 
 /* Packets here are those that the listener or its request gets, so the socket's namespace counts. */
-static __always_inline bool read_packet(struct rec_packet *p, u64 skb, u64 sk, u32 *netns)
+INLINE bool read_packet(struct rec_packet *p, u64 skb, u64 sk, u32 *netns)
 {
 	if (!packet_read(skb, false, p) || p->tuple.proto != IPPROTO_TCP)
 		return false;
@@ -15,8 +15,7 @@ static __always_inline bool read_packet(struct rec_packet *p, u64 skb, u64 sk, u
 	return true;
 }
 
-static __always_inline int step_event(void *ctx, u32 step, u64 skb, u64 sk,
-				      const struct rec_packet *p, u32 netns)
+INLINE int step_event(void *ctx, u32 step, u64 skb, u64 sk, const struct rec_packet *p, u32 netns)
 {
 	struct rec_event *r;
 
@@ -41,7 +40,7 @@ static __always_inline int step_event(void *ctx, u32 step, u64 skb, u64 sk,
  * include/net/inet_connection_sock.h inet_csk_reqsk_queue_is_full; without cookies the latter
  * comes first.
  */
-static __always_inline u32 syn_step(struct sock *sk)
+INLINE u32 syn_step(struct sock *sk)
 {
 	u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
 	u32 limit = BPF_CORE_READ(sk, sk_max_ack_backlog);
@@ -54,7 +53,7 @@ static __always_inline u32 syn_step(struct sock *sk)
 	return waiting > limit ? STEP_ACCEPT_QUEUE_FULL : STEP_SYN;
 }
 
-static __always_inline int on_tcp_conn_request(void *ctx, u64 sk, u64 skb, u64 unused)
+INLINE int on_tcp_conn_request(void *ctx, u64 sk, u64 skb, u64 unused)
 {
 	struct rec_packet p = {};
 	struct rec_handshake *h;
@@ -73,7 +72,7 @@ static __always_inline int on_tcp_conn_request(void *ctx, u64 sk, u64 skb, u64 u
 AT_FUNCTION(tcp_conn_request, TCP_CONN_REQUEST)
 
 /* net/ipv4/syncookies.c and net/ipv6/syncookies.c: a SYN is answered with a cookie. */
-static __always_inline int cookie_sent(void *ctx, u64 skb)
+INLINE int cookie_sent(void *ctx, u64 skb)
 {
 	struct rec_packet p = {};
 	struct rec_handshake *h;
@@ -87,13 +86,13 @@ static __always_inline int cookie_sent(void *ctx, u64 skb)
 	return cfg.all ? step_event(ctx, STEP_COOKIE_SENT, skb, 0, &p, netns) : 0;
 }
 
-static __always_inline int on_cookie_v4_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
+INLINE int on_cookie_v4_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
 {
 	return cookie_sent(ctx, skb);
 }
 AT_FUNCTION(cookie_v4_init_sequence, COOKIE_V4_INIT)
 
-static __always_inline int on_cookie_v6_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
+INLINE int on_cookie_v6_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
 {
 	return cookie_sent(ctx, skb);
 }
@@ -103,7 +102,7 @@ AT_FUNCTION(cookie_v6_init_sequence, COOKIE_V6_INIT)
  * Every ACK for a listener comes here, cookies or not; __cookie_v4_check, which has neither packet nor
  * namespace, is called from here only where cookies have been sent lately.
  */
-static __always_inline int cookie_check(u64 sk, u64 skb)
+INLINE int cookie_check(u64 sk, u64 skb)
 {
 	struct call c = {.sk = sk, .what = CALL_COOKIE};
 	u64 key = call_key();
@@ -115,19 +114,19 @@ static __always_inline int cookie_check(u64 sk, u64 skb)
 	return 0;
 }
 
-static __always_inline int on_cookie_v4_check(void *ctx, u64 sk, u64 skb, u64 unused)
+INLINE int on_cookie_v4_check(void *ctx, u64 sk, u64 skb, u64 unused)
 {
 	return cookie_check(sk, skb);
 }
 AT_FUNCTION(cookie_v4_check, COOKIE_V4_CHECK)
 
-static __always_inline int on_cookie_v6_check(void *ctx, u64 sk, u64 skb, u64 unused)
+INLINE int on_cookie_v6_check(void *ctx, u64 sk, u64 skb, u64 unused)
 {
 	return cookie_check(sk, skb);
 }
 AT_FUNCTION(cookie_v6_check, COOKIE_V6_CHECK)
 
-static __always_inline int cookie_decode(void *ctx)
+INLINE int cookie_decode(void *ctx)
 {
 	struct call *c = call_of(CALL_COOKIE);
 	struct rec_packet p;
@@ -142,20 +141,20 @@ static __always_inline int cookie_decode(void *ctx)
 	return cfg.all ? step_event(ctx, STEP_COOKIE_CHECKED, 0, c->sk, &p, c->netns) : 0;
 }
 
-static __always_inline int on___cookie_v4_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
+INLINE int on___cookie_v4_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
 {
 	return cookie_decode(ctx);
 }
 AT_FUNCTION(__cookie_v4_check, COOKIE_V4_DECODE)
 
-static __always_inline int on___cookie_v6_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
+INLINE int on___cookie_v6_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
 {
 	return cookie_decode(ctx);
 }
 AT_FUNCTION(__cookie_v6_check, COOKIE_V6_DECODE)
 
 /* net/ipv4/tcp_minisocks.c: a packet found its request socket. */
-static __always_inline int on_tcp_check_req(void *ctx, u64 sk, u64 skb, u64 unused)
+INLINE int on_tcp_check_req(void *ctx, u64 sk, u64 skb, u64 unused)
 {
 	struct rec_packet p = {};
 	struct rec_handshake *h;

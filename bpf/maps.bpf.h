@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* What the programs remember and count: weak, so that the objects link into one set. */
+/* What the programs remember and count. */
 #ifndef TCPWHY_MAPS_BPF_H
 #define TCPWHY_MAPS_BPF_H
 
@@ -98,7 +98,7 @@ TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
 TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
 TABLE(calls_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct call);
 
-#define MAP(type, name) struct type name SEC(".maps") __weak
+#define MAP(type, name) struct type name SEC(".maps")
 MAP(ring_map, ring);
 MAP(counts_map, counts);
 MAP(overflow_map, overflow);

@@ -10,7 +10,7 @@
 enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
 
 /* Cheap: reads a few bytes, fills nothing. */
-static __always_inline enum interest packet_interest(const unsigned char *l3)
+INLINE enum interest packet_interest(const unsigned char *l3)
 {
 	struct quick q;
 	u8 byte = 0; /* TCP flags, or ICMP type */
@@ -33,9 +33,8 @@ static __always_inline enum interest packet_interest(const unsigned char *l3)
 	return icmp_is_error(byte) ? ICMP_ERROR : BORING;
 }
 
-static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb,
-					struct rec_packet *p, u32 netns, struct sock *sk,
-					u32 repeats)
+INLINE int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_packet *p, u32 netns,
+			struct sock *sk, u32 repeats)
 {
 	struct rec_event *r = event_begin(kind,
 					  kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
@@ -55,7 +54,7 @@ static __always_inline int packet_event(void *ctx, u32 kind, struct sk_buff *skb
 	return 0;
 }
 
-SUBPROG int note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_tuple *t)
+INLINE int note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_tuple *t)
 {
 	struct syn_sent *s, first = {};
 	struct rec_tuple own = {};
@@ -115,20 +114,16 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	return 0;
 }
 
-/* A function of its own for the stack of its caller. */
-SUBPROG int note_rst_seen(struct net_device *dev, const struct rec_packet *p, u32 netns)
+/* seen holds the packet already. */
+INLINE void note_rst_seen(struct net_device *dev, struct rst_seen *seen, u32 netns)
 {
-	struct rst_seen seen = {.ns = bpf_ktime_get_ns()};
 	struct flow_key key;
 
-	if (!dev || !p)
-		return 0;
-	bpf_probe_read_kernel(&seen.pkt, sizeof(seen.pkt), p); /* a copy, small in code and stack */
-	seen.ifindex = BPF_CORE_READ(dev, ifindex);
-	bpf_probe_read_kernel_str(seen.ifname, sizeof(seen.ifname), &dev->name);
-	flow_key_set(&key, &p->tuple, netns);
-	bpf_map_update_elem(&rst_seen, &key, &seen, BPF_ANY);
-	return 0;
+	seen->ns = bpf_ktime_get_ns();
+	seen->ifindex = BPF_CORE_READ(dev, ifindex);
+	bpf_probe_read_kernel_str(seen->ifname, sizeof(seen->ifname), &dev->name);
+	flow_key_set(&key, &seen->pkt.tuple, netns);
+	bpf_map_update_elem(&rst_seen, &key, seen, BPF_ANY);
 }
 
 /*
@@ -136,7 +131,7 @@ SUBPROG int note_rst_seen(struct net_device *dev, const struct rec_packet *p, u3
  * nobody answered the first, which is the only trace of a SYN refused for a full queue
  * (net/ipv4/tcp_input.c tcp_conn_request).
  */
-static __always_inline u32 note_syn_seen(const struct rec_packet *p, u32 netns)
+INLINE u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 {
 	struct syn_seen *s, first = {.isn = p->seq, .count = 1, .ns = bpf_ktime_get_ns()};
 	struct flow_key key;
@@ -161,7 +156,8 @@ SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 {
 	const unsigned char *l3 = skb_quick_l3(skb, true);
-	struct rec_packet p = {};
+	struct rst_seen seen = {}; /* in place: there is no stack for a copy */
+	struct rec_packet *p = &seen.pkt;
 	struct net_device *dev;
 	enum interest what;
 	u32 netns, n;
@@ -172,23 +168,23 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 	if (what == BORING || what == UDP)
 		return 0;
 	skb = untyped(skb);
-	if (!packet_read((u64)skb, true, &p))
+	if (!packet_read((u64)skb, true, p))
 		return 0;
-	if (what == ICMP_ERROR && !packet_read_quoted((u64)skb, true, &p))
+	if (what == ICMP_ERROR && !packet_read_quoted((u64)skb, true, p))
 		return 0;
-	packet_read_ct((u64)skb, &p);
+	packet_read_ct((u64)skb, p);
 	netns = skb_netns(skb, NULL);
 	dev = BPF_CORE_READ(skb, dev);
-	if (!wanted(&p, 0, netns, (u64)&dev->name, false))
+	if (!wanted(p, 0, netns, (u64)&dev->name, false))
 		return 0;
 	if (what == RST) {
-		note_rst_seen(dev, &p, netns);
+		note_rst_seen(dev, &seen, netns);
 		return 0;
 	}
 	if (what == ICMP_ERROR)
-		return packet_event(ctx, REC_ICMP_RECV, skb, &p, netns, NULL, 0);
-	n = note_syn_seen(&p, netns);
+		return packet_event(ctx, REC_ICMP_RECV, skb, p, netns, NULL, 0);
+	n = note_syn_seen(p, netns);
 	if (n > 1)
-		return packet_event(ctx, REC_SYN_AGAIN, skb, &p, netns, NULL, n);
+		return packet_event(ctx, REC_SYN_AGAIN, skb, p, netns, NULL, n);
 	return 0;
 }

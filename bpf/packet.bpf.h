@@ -5,7 +5,7 @@
 
 #include "maps.bpf.h"
 
-static __always_inline void addr_set_v4(u8 *to, __be32 addr)
+INLINE void addr_set_v4(u8 *to, __be32 addr)
 {
 	u64 zero = 0;
 
@@ -15,7 +15,7 @@ static __always_inline void addr_set_v4(u8 *to, __be32 addr)
 	__builtin_memcpy(to + 12, &addr, 4);
 }
 
-static __always_inline void flow_key_set(struct flow_key *key, const struct rec_tuple *t, u32 netns)
+INLINE void flow_key_set(struct flow_key *key, const struct rec_tuple *t, u32 netns)
 {
 	u64 a[2], b[2];
 	bool swap;
@@ -39,7 +39,7 @@ static __always_inline void flow_key_set(struct flow_key *key, const struct rec_
  * Where the network header is, read directly through the verifier's typed pointer: NULL if this is
  * no IP packet. One VLAN tag within the packet is skipped.
  */
-static __always_inline const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
+INLINE const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
 {
 	const unsigned char *l3 = at_data ? skb->data : skb->head + skb->network_header;
 	u16 protocol = skb->protocol;
@@ -50,12 +50,12 @@ static __always_inline const unsigned char *skb_quick_l3(struct sk_buff *skb, bo
 }
 
 /* RFC 792, RFC 4443 section 2.1. */
-static __always_inline bool icmp_is_error(u8 type)
+INLINE bool icmp_is_error(u8 type)
 {
 	return type == 3 || type == 11 || type == 12;
 }
 
-static __always_inline bool icmp6_is_error(u8 type)
+INLINE bool icmp6_is_error(u8 type)
 {
 	return type && type < 128;
 }
@@ -67,7 +67,7 @@ struct quick {
 	u8 off; /* of the transport header; IPv6: if no extension header is between */
 };
 
-static __always_inline bool quick_read(const unsigned char *l3, struct quick *q)
+INLINE bool quick_read(const unsigned char *l3, struct quick *q)
 {
 	u8 head[10];
 
@@ -79,12 +79,12 @@ static __always_inline bool quick_read(const unsigned char *l3, struct quick *q)
 	return q->version == 4 || q->version == 6;
 }
 
-static __always_inline u32 net_inum(struct net *net)
+INLINE u32 net_inum(struct net *net)
 {
 	return net ? BPF_CORE_READ(net, ns.inum) : 0;
 }
 
-static __always_inline u32 skb_netns(struct sk_buff *skb, struct sock *sk)
+INLINE u32 skb_netns(struct sk_buff *skb, struct sock *sk)
 {
 	struct net_device *dev = BPF_CORE_READ(skb, dev);
 
@@ -97,7 +97,7 @@ static __always_inline u32 skb_netns(struct sk_buff *skb, struct sock *sk)
 }
 
 /* Bytes received and not read; a FIN counts as one in rcv_nxt: include/net/tcp.h tcp_inq. */
-static __always_inline u32 sock_unread(struct sock *sk)
+INLINE u32 sock_unread(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 	u32 n = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);

@@ -3,7 +3,7 @@
 #include "function.bpf.h"
 
 /* with: 0 a reset, else the ICMP error's type << 8 | code. */
-static __always_inline int rejected(void *ctx, u64 skb, u64 hook, u32 with)
+INLINE int rejected(void *ctx, u64 skb, u64 hook, u32 with)
 {
 	struct sk_buff *s = (struct sk_buff *)skb;
 	struct rec_packet p = {};
@@ -36,26 +36,26 @@ static __always_inline int rejected(void *ctx, u64 skb, u64 hook, u32 with)
 	return 0;
 }
 
-static __always_inline int on_nf_send_reset(void *ctx, u64 skb, u64 hook, u64 unused)
+INLINE int on_nf_send_reset(void *ctx, u64 skb, u64 hook, u64 unused)
 {
 	return rejected(ctx, skb, hook, 0);
 }
 AT_FUNCTION(nf_send_reset, NF_SEND_RESET)
 
-static __always_inline int on_nf_send_reset6(void *ctx, u64 skb, u64 hook, u64 unused)
+INLINE int on_nf_send_reset6(void *ctx, u64 skb, u64 hook, u64 unused)
 {
 	return rejected(ctx, skb, hook, 0);
 }
 AT_FUNCTION(nf_send_reset6, NF_SEND_RESET6)
 
 /* RFC 792: destination unreachable is type 3; RFC 4443: type 1. */
-static __always_inline int on_nf_send_unreach(void *ctx, u64 skb, u64 hook, u64 code)
+INLINE int on_nf_send_unreach(void *ctx, u64 skb, u64 hook, u64 code)
 {
 	return rejected(ctx, skb, hook, 3 << 8 | (code & 0xff));
 }
 AT_FUNCTION(nf_send_unreach, NF_SEND_UNREACH)
 
-static __always_inline int on_nf_send_unreach6(void *ctx, u64 skb, u64 hook, u64 code)
+INLINE int on_nf_send_unreach6(void *ctx, u64 skb, u64 hook, u64 code)
 {
 	return rejected(ctx, skb, hook, 1 << 8 | (code & 0xff));
 }

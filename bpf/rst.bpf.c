@@ -3,7 +3,7 @@
 #include "function.bpf.h"
 
 /* A packet that met no socket of its connection, as in a race with the end of its handshake. */
-static __always_inline void note_reset(const struct rec_packet *p, struct sock *sk, u32 netns)
+INLINE void note_reset(const struct rec_packet *p, struct sock *sk, u32 netns)
 {
 	struct rec_handshake *h;
 
@@ -20,8 +20,7 @@ static __always_inline void note_reset(const struct rec_packet *p, struct sock *
  * net/ipv4/tcp_ipv4.c tcp_v4_send_reset and net/ipv6/tcp_ipv6.c tcp_v6_send_reset (skb is the
  * packet answered), net/ipv4/tcp_output.c tcp_send_active_reset (skb NULL).
  */
-static __always_inline int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reason,
-				      bool has_reason)
+INLINE int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reason, bool has_reason)
 {
 	struct rec_packet p = {};
 	struct rec_event *r;
@@ -75,7 +74,7 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb, u32 reason)
 }
 
 /* Is it a packet that arrived for the socket? */
-static __always_inline bool is_answered(struct sock *sk, struct sk_buff *skb)
+INLINE bool is_answered(struct sock *sk, struct sk_buff *skb)
 {
 	struct rec_packet p = {};
 	struct rec_tuple t = {};
@@ -99,14 +98,14 @@ int BPF_PROG(tcp_send_reset_old, struct sock *sk, struct sk_buff *skb)
 	return reset_sent(ctx, sk, is_answered(sk, skb) ? skb : NULL, 0, false);
 }
 
-static __always_inline int on_tcp_v4_send_reset(void *ctx, u64 sk, u64 skb, u64 reason)
+INLINE int on_tcp_v4_send_reset(void *ctx, u64 sk, u64 skb, u64 reason)
 {
 	return reset_sent(ctx, (void *)sk, (void *)skb, reason,
 			  cfg.fn[FN_TCP_V4_SEND_RESET].arg[2]);
 }
 AT_FUNCTION(tcp_v4_send_reset, TCP_V4_SEND_RESET)
 
-static __always_inline int on_tcp_v6_send_reset(void *ctx, u64 sk, u64 skb, u64 reason)
+INLINE int on_tcp_v6_send_reset(void *ctx, u64 sk, u64 skb, u64 reason)
 {
 	return reset_sent(ctx, (void *)sk, (void *)skb, reason,
 			  cfg.fn[FN_TCP_V6_SEND_RESET].arg[2]);
@@ -114,7 +113,7 @@ static __always_inline int on_tcp_v6_send_reset(void *ctx, u64 sk, u64 skb, u64 
 AT_FUNCTION(tcp_v6_send_reset, TCP_V6_SEND_RESET)
 
 /* Its reason isn't asked for: compilers drop arguments here without the kernel's BTF saying so. */
-static __always_inline int on_tcp_send_active_reset(void *ctx, u64 sk, u64 unused2, u64 unused3)
+INLINE int on_tcp_send_active_reset(void *ctx, u64 sk, u64 unused2, u64 unused3)
 {
 	return reset_sent(ctx, (void *)sk, NULL, 0, false);
 }

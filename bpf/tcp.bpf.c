@@ -6,7 +6,7 @@
 #define SHUTDOWN_MASK 3
 
 /* An event of a socket rather than of a packet. */
-static __always_inline struct rec_event *sock_event(u32 kind, u32 reason, struct sock *sk)
+INLINE struct rec_event *sock_event(u32 kind, u32 reason, struct sock *sk)
 {
 	struct rec_packet p = {.ctinfo = CTINFO_NONE};
 	struct rec_event *r;
@@ -26,7 +26,7 @@ static __always_inline struct rec_event *sock_event(u32 kind, u32 reason, struct
 }
 
 /* Remembers who closed a connection, for packets that still arrive for it. */
-static __always_inline void note_close(struct sock *sk, int old_state)
+INLINE void note_close(struct sock *sk, int old_state)
 {
 	struct closed c = {.ns = bpf_ktime_get_ns(), .state = old_state};
 	struct rec_tuple t = {};
@@ -42,7 +42,7 @@ static __always_inline void note_close(struct sock *sk, int old_state)
 }
 
 /* A watched task's sockets become watched, wherever their packets are seen later. */
-static __always_inline void note_watched(struct sock *sk, int new_state)
+INLINE void note_watched(struct sock *sk, int new_state)
 {
 	u64 id = (u64)sk;
 	u8 one = 1;
@@ -65,7 +65,7 @@ static __always_inline void note_watched(struct sock *sk, int new_state)
  * The end of a handshake on the server's side. True if a packet of it has just been reset: then it is
  * worth a record.
  */
-static __always_inline bool note_established(struct sock *sk)
+INLINE bool note_established(struct sock *sk)
 {
 	u64 now = bpf_ktime_get_ns();
 	struct rec_tuple t = {};
@@ -77,6 +77,22 @@ static __always_inline bool note_established(struct sock *sk)
 		return false;
 	h->established_ns = now;
 	return h->reset_ns && now - h->reset_ns < NSEC_PER_SEC;
+}
+
+INLINE int error_report(void *ctx, struct sock *sk)
+{
+	int err = BPF_CORE_READ(sk, sk_err);
+	struct rec_event *r;
+
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err)
+		return 0;
+	r = sock_event(REC_SOCK_ERR, err, sk);
+	if (!r)
+		return 0;
+	r->err = err;
+	event_context(r, ctx, false);
+	event_submit(r);
+	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -111,6 +127,8 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		note_close(sk, old_state);
 	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED)
 		worth = note_established(sk);
+	if (cfg.errors_by_state && new_state == TCP_CLOSE)
+		error_report(ctx, sk);
 	/*
 	 * No failure, so no record: everything but a connection that dies before it is established.
 	 */
@@ -127,22 +145,6 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
-static __always_inline int error_report(void *ctx, struct sock *sk)
-{
-	int err = BPF_CORE_READ(sk, sk_err);
-	struct rec_event *r;
-
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err)
-		return 0;
-	r = sock_event(REC_SOCK_ERR, err, sk);
-	if (!r)
-		return 0;
-	r->err = err;
-	event_context(r, ctx, false);
-	event_submit(r);
-	return 0;
-}
-
 SEC("tp_btf/inet_sk_error_report")
 int BPF_PROG(inet_sk_error_report, struct sock *sk)
 {
@@ -152,7 +154,7 @@ int BPF_PROG(inet_sk_error_report, struct sock *sk)
 /*
  * Before 5.14 (commit e3ae2365efc1) there is no tracepoint: net/core/sock.c, sk->sk_error_report.
  */
-static __always_inline int on_sock_def_error_report(void *ctx, u64 sk, u64 unused2, u64 unused3)
+INLINE int on_sock_def_error_report(void *ctx, u64 sk, u64 unused2, u64 unused3)
 {
 	return error_report(ctx, (struct sock *)sk);
 }
@@ -162,7 +164,7 @@ AT_FUNCTION(sock_def_error_report, SOCK_DEF_ERROR_REPORT)
  * net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84),
  * 0 before.
  */
-static __always_inline int retransmit(void *ctx, struct sock *sk, int err)
+INLINE int retransmit(void *ctx, struct sock *sk, int err)
 {
 	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	struct rec_event *r =
@@ -215,7 +217,7 @@ struct sockaddr_any {
 	};
 };
 
-static __always_inline struct sock *sock_of_fd(int fd)
+INLINE struct sock *sock_of_fd(int fd)
 {
 	struct task_struct *t = (void *)bpf_get_current_task();
 	struct file **table = BPF_CORE_READ(t, files, fdt, fd);
@@ -238,7 +240,7 @@ static __always_inline struct sock *sock_of_fd(int fd)
 #define EINPROGRESS 115
 #define SOCK_STREAM 1
 
-static __always_inline bool connect_in_progress(long ret)
+INLINE bool connect_in_progress(long ret)
 {
 	return ret == -EINPROGRESS || ret == -EALREADY || ret == -EISCONN || ret == -EINTR ||
 	       ret == -512 /* ERESTARTSYS */;

@@ -91,12 +91,8 @@ struct config {
 	 */
 	u32 burst_key;
 	u32 burst_flow;
-	u8 all; /* noise too */
-	/*
-	 * This kernel follows static functions at every call (see functions_make_static() in
-	 * src/source/live.c).
-	 */
-	u8 static_functions;
+	u8 all;		    /* noise too */
+	u8 errors_by_state; /* nothing reports socket errors here: a socket's last state does */
 	u8 pad[6];
 	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */

@@ -102,6 +102,7 @@ static void verdict_head(const struct judge *j, const struct cause *c, struct ve
 	const struct rec_netns *n = world_netns(j->world, j->ev->hdr.netns);
 
 	v->cause = c->id;
+	v->any_client = c->any_client;
 	v->mono_ns = j->ev->hdr.mono_ns;
 	v->wall_ns = j->ev->hdr.wall_ns;
 	v->event = record_kind_words(j->ev->hdr.kind);
@@ -222,7 +223,8 @@ static void ends_key(const struct verdict *v, bool with_port, char *key, size_t 
 	struct rec_tuple t;
 
 	service_last(v, &t);
-	addr_text(t.src, &client);
+	if (!v->any_client)
+		addr_text(t.src, &client);
 	endpoint_text(t.dst, with_port ? t.dport : 0, &service);
 	snprintf(key, size, "%s %u %u %s %s", v->cause, v->netns, v->flow.proto,
 		 client.s ? client.s : "", service.s ? service.s : "");

@@ -44,6 +44,7 @@ struct cause {
 	uint32_t needs;
 	const char *const *sysctls;  /* NULL-terminated; "%s" stands for the event's interface */
 	const char *const *counters; /* NULL-terminated */
+	bool any_client;	     /* the service's failure, whoever its client is */
 	/* Is it worth asking for this event? NULL: yes. */
 	bool (*concerns)(const struct rec_event *e);
 	/*

@@ -65,12 +65,12 @@ static int take_one(void *arg, void *data, size_t size)
 	return 0;
 }
 
-static void config_fill(struct live *l, const struct live_options *o, bool static_functions)
+static void config_fill(struct live *l, const struct live_options *o)
 {
 	struct config *config = (struct config *)&l->skel->rodata->cfg;
 
 	*config = o->config;
-	config->static_functions = static_functions;
+	config->errors_by_state = !probes_report_errors(l);
 	for (size_t i = 0; i < FN_COUNT; i++)
 		config->fn[i] = l->functions[i].places;
 	for (uint32_t i = 0; o->is_noise && i < CONFIG_REASONS; i++)
@@ -103,24 +103,6 @@ static int open_programs(struct live *l, const struct btf *btf, const struct btf
 	return l->skel ? 0 : -errno;
 }
 
-/*
- * Kernels before 5.13 (commit e5069b9c23b3) have no pointers among the arguments of global
- * functions: there, static ones, which the verifier follows at every call, must do.
- */
-static void functions_make_static(struct bpf_object *obj)
-{
-	struct btf *btf = bpf_object__btf(obj);
-
-	for (uint32_t id = 1; btf && id < btf__type_cnt(btf); id++) {
-		struct btf_type *t = (struct btf_type *)btf__type_by_id(btf, id);
-		const char *name = btf__name_by_offset(btf, t->name_off);
-
-		if (btf_is_func(t) && btf_vlen(t) == BTF_FUNC_GLOBAL &&
-		    !bpf_object__find_program_by_name(obj, name))
-			t->info = (t->info & ~0xffffu) | BTF_FUNC_STATIC;
-	}
-}
-
 static void programs_close(struct live *l)
 {
 	probes_detach(l);
@@ -135,8 +117,7 @@ static void programs_close(struct live *l)
  */
 static char failed_program[64];
 
-static int programs_load(struct live *l, const struct live_options *o, struct btf *btf,
-			 bool global_functions)
+static int programs_load(struct live *l, const struct live_options *o, struct btf *btf)
 {
 	struct btf *conntrack = o->btf ? NULL : btf__load_module_btf("nf_conntrack", btf);
 	int err = open_programs(l, btf, conntrack);
@@ -145,9 +126,7 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
 	if (err)
 		return err;
 	probes_choose(l, btf);
-	config_fill(l, o, !global_functions);
-	if (!global_functions)
-		functions_make_static(l->skel->obj);
+	config_fill(l, o);
 	failed_program[0] = '\0';
 	err = tcpwhy_bpf__load(l->skel);
 	if (!err)
@@ -161,19 +140,15 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
  */
 static int programs_start(struct live *l, const struct live_options *o, struct btf *btf)
 {
-	bool global_functions = true;
-
 	for (;;) {
-		int err = programs_load(l, o, btf, global_functions);
+		int err = programs_load(l, o, btf);
 
 		if (!err && !probes_attach(l))
 			return 0;
 		programs_close(l);
 		if (!err)
 			continue;
-		if (err == -EINVAL && global_functions)
-			global_functions = false;
-		else if (err == -EPERM || !probes_refuse(l, failed_program, err))
+		if (err == -EPERM || !probes_refuse(l, failed_program, err))
 			return err;
 	}
 }

@@ -72,6 +72,8 @@ void probes_init(struct live *l, const struct btf *vmlinux);
  * ways aren't loaded.
  */
 void probes_choose(struct live *l, const struct btf *vmlinux);
+/* Was a way chosen for the errors that sockets report? */
+bool probes_report_errors(const struct live *l);
 /* A program could not be loaded: its way is refused. False: it belongs to no probe. */
 bool probes_refuse(struct live *l, const char *program, int err);
 /* Attaches; true if a way was refused in doing so, so that another one has to be loaded. */

@@ -41,6 +41,8 @@ struct probe_def {
 	FENTRY(#function "_fentry", #function "_fexit"), \
 		KPROBE(#function "_kprobe", #function "_kretprobe")
 
+#define ERRORS "socket errors"
+
 /* clang-format off */
 static const struct probe_def probe_defs[] = {
 	{"tcp_send_reset", "resets sent, with the packet that asked for them and the kernel's reason", "why a reset was sent",
@@ -61,7 +63,7 @@ static const struct probe_def probe_defs[] = {
 	 {TRACEPOINT(3, NULL, "tcp_retransmit_synack")}},
 	{"inet_sock_set_state", "socket states", "connects that fail, and who closed a socket",
 	 {TRACEPOINT(4, NULL, "inet_sock_set_state")}},
-	{"socket errors", "errors reported to sockets", "connections that time out",
+	{ERRORS, "errors reported to sockets", "errors that don't end a connection",
 	 {TRACEPOINT(2, NULL, "inet_sk_error_report"), AT(sock_def_error_report)}},
 	{"net_dev_queue", "SYNs, resets and ICMP errors that leave",
 	 "whether SYNs left, resets of REJECT rules, ICMP errors sent",
@@ -269,6 +271,14 @@ void probes_choose(struct live *l, const struct btf *vmlinux)
 			choose_way(l, vmlinux, i);
 		else
 			l->states[i].way = -1;
+}
+
+bool probes_report_errors(const struct live *l)
+{
+	for (size_t i = 0; i < l->nr_probes; i++)
+		if (strcmp(l->probes[i].name, ERRORS) == 0)
+			return l->states[i].way >= 0;
+	return false;
 }
 
 /* ---- what the kernel offers ------------------------------------------------------------------ */

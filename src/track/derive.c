@@ -16,9 +16,12 @@ struct place {
 
 /* Linux 5.10: what these functions drop for, if not for a malformed packet. */
 static const struct place places[] = {
-	{"nf_hook_slow", NULL, "NETFILTER_DROP"},	      /* net/netfilter/core.c */
-	{"nf_hook_slow_list", NULL, "NETFILTER_DROP"},	      /* the same */
-	{"ip_rcv_finish_core", NULL, "IP_RPFILTER"},	      /* net/ipv4/ip_input.c, drop_error */
+	{"nf_hook_slow", NULL, "NETFILTER_DROP"},      /* net/netfilter/core.c */
+	{"nf_hook_slow_list", NULL, "NETFILTER_DROP"}, /* the same */
+	{"ip_rcv_finish_core", NULL, "IP_RPFILTER"},   /* net/ipv4/ip_input.c, drop_error */
+	/* Its error_report calls kfree_skb last, which compilers make a jump. */
+	{"neigh_invalidate", NULL, "NEIGH_FAILED"},	      /* net/core/neighbour.c */
+	{"neigh_timer_handler", NULL, "NEIGH_FAILED"},	      /* the same */
 	{"arp_error_report", NULL, "NEIGH_FAILED"},	      /* net/ipv4/arp.c */
 	{"ndisc_error_report", NULL, "NEIGH_FAILED"},	      /* net/ipv6/ndisc.c */
 	{"__neigh_event_send", NULL, "NEIGH_QUEUEFULL"},      /* net/core/neighbour.c */

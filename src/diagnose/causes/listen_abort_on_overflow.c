@@ -86,6 +86,7 @@ const struct cause cause_listen_abort_on_overflow = {
 	.needs = Q_LISTENERS,
 	.sysctls = sysctls,
 	.counters = counters,
+	.any_client = true,
 	.concerns = concerns,
 	.judge = judge,
 };

@@ -176,6 +176,7 @@ const struct cause cause_listen_overflow = {
 	.needs = Q_LISTENERS,
 	.sysctls = sysctls,
 	.counters = counters,
+	.any_client = true,
 	.concerns = concerns,
 	.judge = judge,
 };

@@ -1,8 +1,68 @@
-// SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
-/* The global functions of lib.bpf.h that choose: the user's filters, and the limit of each flow. */
-#include "event.bpf.h"
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/* What the user wants to see: the filters, and the limit of each flow. */
+#ifndef TCPWHY_FILTER_BPF_H
+#define TCPWHY_FILTER_BPF_H
 
-static __always_inline bool addr_in(const u8 *addr, const volatile struct config_host *h)
+#include "read.bpf.h"
+
+/* ---- tasks, flows and ports that are watched ------------------------------------------------- */
+
+/*
+ * Is the running task one that the user asked for? To be asked where a task must be running, not in
+ * a softirq.
+ */
+INLINE bool task_wanted(void)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (cfg.comm[0]) {
+		char comm[16] = {};
+
+		bpf_get_current_comm(comm, sizeof(comm));
+		for (int i = 0; i < 16; i++) {
+			if (comm[i] != cfg.comm[i])
+				return false;
+			if (!comm[i])
+				break;
+		}
+		return true;
+	}
+	return bpf_map_lookup_elem(&pids, &pid);
+}
+
+INLINE bool flow_admitted(const struct rec_tuple *t)
+{
+	struct flow_key key;
+
+	flow_key_set(&key, t, 0);
+	return bpf_map_lookup_elem(&flows, &key);
+}
+
+INLINE void flow_admit(const struct rec_tuple *t)
+{
+	struct flow_key key;
+	u8 one = 1;
+
+	flow_key_set(&key, t, 0);
+	bpf_map_update_elem(&flows, &key, &one, BPF_ANY);
+}
+
+/* The listening ports of watched tasks, so that what arrives for them is theirs too. */
+INLINE u64 port_key(u32 netns, u16 port)
+{
+	return (u64)netns << 16 | port;
+}
+
+INLINE bool port_watched(u32 netns, const struct rec_tuple *t)
+{
+	u64 in = port_key(netns, t->dport), out = port_key(netns, t->sport);
+
+	return bpf_map_lookup_elem(&ports, &in) || bpf_map_lookup_elem(&ports, &out);
+}
+
+/* ---- filters ---------------------------------------------------------------------------------- */
+
+INLINE bool addr_in(const u8 *addr, const volatile struct config_host *h)
 {
 	u64 a[2], want[2], mask[2];
 
@@ -16,7 +76,7 @@ static __always_inline bool addr_in(const u8 *addr, const volatile struct config
  * Do the address and port filters accept t in this direction? Alternatives within a side, all sides
  * needed.
  */
-static __noinline int tuple_wanted(const struct rec_tuple *t)
+INLINE int tuple_wanted(const struct rec_tuple *t)
 {
 	u8 need = 0, got = 0;
 
@@ -43,7 +103,7 @@ static __noinline int tuple_wanted(const struct rec_tuple *t)
 	return got == need;
 }
 
-static __always_inline bool ifname_wanted(const void *ifname)
+INLINE bool ifname_wanted(const void *ifname)
 {
 	char name[16] = {};
 
@@ -61,7 +121,7 @@ static __always_inline bool ifname_wanted(const void *ifname)
  * Is it of a flow that the address, port, task and interface filters choose, though not admitted
  * yet?
  */
-static __noinline int flow_wanted(const struct rec_packet *p, u64 sk, u32 netns, bool sender)
+INLINE int flow_wanted(const struct rec_packet *p, u64 sk, u32 netns, bool sender)
 {
 	const struct rec_tuple *t;
 
@@ -77,7 +137,13 @@ static __noinline int flow_wanted(const struct rec_packet *p, u64 sk, u32 netns,
 	       (sender && task_wanted());
 }
 
-__noinline int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname, bool sender)
+/*
+ * The filters, before anything else is done. sk and ifname (address of a device's name) may be 0.
+ * sender: the running task is the one that sends this, or calls for it; a softirq runs in anybody's
+ * time. Namespace and protocol restrict the view; addresses, ports, tasks and the interface choose
+ * flows, of which both sides of a NAT are followed.
+ */
+INLINE int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname, bool sender)
 {
 	const struct rec_tuple *t;
 
@@ -111,7 +177,8 @@ __noinline int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname,
 	return 1;
 }
 
-__noinline int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now)
+/* May a detail record of this flow be sent? At most cfg.burst_flow a second. */
+INLINE int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple *t, u64 now)
 {
 	struct limit_key key = {.location = location, .reason = reason, .kind = kind};
 	struct limit_value *v, first = {.window_ns = now, .n = 1};
@@ -131,3 +198,5 @@ __noinline int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_t
 	}
 	return ++v->n <= cfg.burst_flow;
 }
+
+#endif
