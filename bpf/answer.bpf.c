@@ -64,21 +64,21 @@ AT_FUNCTION(tcp_validate_incoming, TCP_VALIDATE_INCOMING)
  * A reset was accepted if the socket is closed now. A SYN for a socket that has its connection already
  * is never accepted: RFC 5961 section 4.2.
  */
-INLINE int on_tcp_validate_incoming_end(void *ctx, u64 ret)
+INLINE int on_tcp_validate_incoming_end(void *ctx, u64 socket, u64 ret)
 {
-	struct call *c = call_of(CALL_VALIDATE);
+	struct call *c = call_of(CALL_VALIDATE, socket);
 	struct sock *sk;
+	bool reset;
 
 	if (!c)
 		return 0;
-	if (!(c->pkt.tcp_flags & TCP_RST))
-		return end(ctx, REC_CHALLENGE, 0, c);
 	sk = (struct sock *)c->sk;
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE) {
+	reset = c->pkt.tcp_flags & TCP_RST;
+	if (reset && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE) {
 		call_end();
 		return 0;
 	}
-	return end(ctx, REC_RST_IGNORED, 0, c);
+	return end(ctx, reset ? REC_RST_IGNORED : REC_CHALLENGE, 0, c);
 }
 AT_FUNCTION_END(tcp_validate_incoming, TCP_VALIDATE_INCOMING)
 
@@ -91,9 +91,9 @@ INLINE int on_tcp_timewait_state_process(void *ctx, u64 tw, u64 skb, u64 th)
 }
 AT_FUNCTION(tcp_timewait_state_process, TCP_TIMEWAIT_STATE_PROCESS)
 
-INLINE int on_tcp_timewait_state_process_end(void *ctx, u64 ret)
+INLINE int on_tcp_timewait_state_process_end(void *ctx, u64 socket, u64 ret)
 {
-	struct call *c = call_of(CALL_TIMEWAIT);
+	struct call *c = call_of(CALL_TIMEWAIT, socket);
 
 	if (!c)
 		return 0;

@@ -4,14 +4,6 @@
 
 #define SKB_DROP_REASON_NOT_SPECIFIED_FIRST 2
 
-INLINE bool packet_is_ours(const struct rec_packet *p)
-{
-	u8 proto = p->tuple.proto;
-
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP ||
-	       proto == IPPROTO_ICMPV6;
-}
-
 INLINE bool packet_is_icmp_error(const struct rec_packet *p)
 {
 	if (p->tuple.proto == IPPROTO_ICMP)

@@ -171,6 +171,14 @@ INLINE void event_packet(struct rec_event *r, struct sk_buff *skb, const struct 
 	event_dev(r, BPF_CORE_READ(skb, dev));
 }
 
+/* The port of this end of the flow: of the socket, or where the packet goes to, if it doesn't leave. */
+INLINE u16 local_port(const struct rec_event *r, const struct rec_tuple *t)
+{
+	if (r->sock.flags & SOCK_PRESENT)
+		return r->sock.tuple.sport;
+	return r->hdr.kind == REC_RST_OUT || r->hdr.kind == REC_ICMP_SENT ? t->sport : t->dport;
+}
+
 INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct sock *sk)
 {
 	struct flow_key key;
@@ -181,7 +189,7 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 
 	flow_key_set(&key, t, r->hdr.netns);
 	c = bpf_map_lookup_elem(&closed, &key);
-	if (c) {
+	if (c && c->port == local_port(r, t)) {
 		r->mem.closed_ns = c->ns;
 		r->mem.closed_pid = c->pid;
 		r->mem.closed_state = c->state;
@@ -247,6 +255,7 @@ INLINE void event_hooks(struct rec_event *r, struct net *net)
 	if (!e)
 		return;
 	n = BPF_CORE_READ(e, num_hook_entries);
+#pragma clang loop unroll(disable)
 	for (u32 i = 0; i < REC_HOOKS_MAX; i++) {
 		struct nf_hook_entry *entry = (void *)e + bpf_core_field_offset(e->hooks) +
 					      i * bpf_core_type_size(struct nf_hook_entry);

@@ -19,6 +19,7 @@ INLINE bool task_wanted(void)
 		char comm[16] = {};
 
 		bpf_get_current_comm(comm, sizeof(comm));
+#pragma clang loop unroll(disable)
 		for (int i = 0; i < 16; i++) {
 			if (comm[i] != cfg.comm[i])
 				return false;
@@ -82,6 +83,7 @@ INLINE int tuple_wanted(const struct rec_tuple *t)
 
 	if (!t)
 		return 0;
+#pragma clang loop unroll(disable)
 	for (u32 i = 0; i < CONFIG_HOSTS && i < cfg.nr_hosts; i++) {
 		const volatile struct config_host *h = &cfg.hosts[i];
 		u8 side = h->side;
@@ -91,6 +93,7 @@ INLINE int tuple_wanted(const struct rec_tuple *t)
 		    (side != SIDE_SRC && addr_in(t->dst, h)))
 			got |= 1 << side;
 	}
+#pragma clang loop unroll(disable)
 	for (u32 i = 0; i < CONFIG_PORTS && i < cfg.nr_ports; i++) {
 		const volatile struct config_port *p = &cfg.ports[i];
 		u8 side = p->side, bit = 8 << side;
@@ -108,6 +111,7 @@ INLINE bool ifname_wanted(const void *ifname)
 	char name[16] = {};
 
 	bpf_probe_read_kernel(name, sizeof(name), ifname);
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < 16; i++) {
 		if (name[i] != cfg.ifname[i])
 			return false;

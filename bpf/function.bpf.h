@@ -9,8 +9,8 @@
 
 /*
  * One thing runs at a time in a task, and on a CPU that idles (pid 0). A softirq that interrupts a task
- * in the middle of a call and makes the same call overwrites it: then the task's is lost, never taken
- * for another.
+ * in the middle of a call and makes such a call overwrites it: then the task's is lost. At a function's
+ * end the socket is compared, where it is known.
  */
 INLINE u64 call_key(void)
 {
@@ -21,12 +21,16 @@ INLINE u64 call_key(void)
 
 #define CALL_MAX_NS 10000000ull /* older: its end was missed */
 
-INLINE struct call *call_of(u32 what)
+/* The call that began last, if it is one of these, and of this socket (0: any). */
+INLINE struct call *call_of(u32 what, u64 sk)
 {
 	u64 key = call_key();
 	struct call *c = bpf_map_lookup_elem(&calls, &key);
 
-	return c && c->what == what && bpf_ktime_get_ns() - c->ns < CALL_MAX_NS ? c : NULL;
+	if (!c || c->what != what || (sk && c->sk != sk) ||
+	    bpf_ktime_get_ns() - c->ns > CALL_MAX_NS)
+		return NULL;
+	return c;
 }
 
 INLINE void call_end(void)
@@ -56,17 +60,18 @@ INLINE void call_end(void)
 				     ARG_KPROBE(ctx, id, 2));                             \
 	}
 
-/* The same at its end: on_FUNCTION_end(ctx, what it returns). */
-#define AT_FUNCTION_END(function, id)                                                  \
-	SEC("fexit/" #function)                                                        \
-	int function##_fexit(void *ctx)                                                \
-	{                                                                              \
-		return on_##function##_end(ctx, arg_fentry(ctx, cfg.fn[FN_##id].ret)); \
-	}                                                                              \
-	SEC("kretprobe/" #function)                                                    \
-	int function##_kretprobe(void *ctx)                                            \
-	{                                                                              \
-		return on_##function##_end(ctx, ret_kprobe(ctx));                      \
+/* The same at its end: on_FUNCTION_end(ctx, first argument, what it returns); 0 in a kretprobe. */
+#define AT_FUNCTION_END(function, id)                                             \
+	SEC("fexit/" #function)                                                   \
+	int function##_fexit(void *ctx)                                           \
+	{                                                                         \
+		return on_##function##_end(ctx, ARG_FENTRY(ctx, id, 0),           \
+					   arg_fentry(ctx, cfg.fn[FN_##id].ret)); \
+	}                                                                         \
+	SEC("kretprobe/" #function)                                               \
+	int function##_kretprobe(void *ctx)                                       \
+	{                                                                         \
+		return on_##function##_end(ctx, 0, ret_kprobe(ctx));              \
 	}
 
 #endif

@@ -15,7 +15,7 @@ INLINE bool read_packet(struct rec_packet *p, u64 skb, u64 sk, u32 *netns)
 	return true;
 }
 
-INLINE int step_event(void *ctx, u32 step, u64 skb, u64 sk, const struct rec_packet *p, u32 netns)
+INLINE int step_event(void *ctx, u32 step, u64 sk, const struct rec_packet *p, u32 netns)
 {
 	struct rec_event *r;
 
@@ -25,10 +25,8 @@ INLINE int step_event(void *ctx, u32 step, u64 skb, u64 sk, const struct rec_pac
 	if (!r)
 		return 0;
 	r->step = step;
-	if (skb)
-		event_packet(r, (struct sk_buff *)skb, p);
-	if (sk)
-		sock_read(sk, &r->sock);
+	r->pkt = *p;
+	sock_read(sk, &r->sock);
 	event_memory(r, &p->tuple, NULL);
 	event_context(r, ctx, false);
 	event_submit(r);
@@ -36,65 +34,102 @@ INLINE int step_event(void *ctx, u32 step, u64 skb, u64 sk, const struct rec_pac
 }
 
 /*
- * Will tcp_conn_request refuse the SYN for a full queue? include/net/sock.h sk_acceptq_is_full,
- * include/net/inet_connection_sock.h inet_csk_reqsk_queue_is_full; without cookies the latter
- * comes first.
+ * Why tcp_conn_request will refuse the SYN, if it does: include/net/sock.h sk_acceptq_is_full,
+ * include/net/inet_connection_sock.h inet_csk_reqsk_queue_is_full (">=" before January 2025); without
+ * cookies three quarters of tcp_max_syn_backlog are for everybody, the rest for proven peers.
  */
 INLINE u32 syn_step(struct sock *sk)
 {
+	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	u32 waiting = BPF_CORE_READ(sk, sk_ack_backlog);
 	u32 limit = BPF_CORE_READ(sk, sk_max_ack_backlog);
 	u32 half_open =
 		BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_accept_queue.qlen.counter);
-	u8 cookies = BPF_CORE_READ(sk, __sk_common.skc_net.net, ipv4.sysctl_tcp_syncookies);
+	s32 backlog = BPF_CORE_READ(net, ipv4.sysctl_max_syn_backlog);
+	bool cookies = BPF_CORE_READ(net, ipv4.sysctl_tcp_syncookies);
 
-	if (half_open >= limit && !cookies)
+	if (!cookies && half_open >= limit)
 		return STEP_SYN_QUEUE_FULL;
-	return waiting > limit ? STEP_ACCEPT_QUEUE_FULL : STEP_SYN;
+	if (waiting > limit)
+		return STEP_ACCEPT_QUEUE_FULL;
+	if (!cookies && backlog - (s32)half_open < backlog >> 2)
+		return STEP_SYN_BACKLOG_FULL;
+	return STEP_SYN;
+}
+
+INLINE u32 listen_drops(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_drops.counter);
 }
 
 INLINE int on_tcp_conn_request(void *ctx, u64 sk, u64 skb, u64 unused)
 {
-	struct rec_packet p = {};
+	struct call c = {.sk = sk, .what = CALL_REQUEST};
 	struct rec_handshake *h;
-	u32 netns, step;
+	u64 key = call_key();
 
-	if (!read_packet(&p, skb, sk, &netns))
+	if (!read_packet(&c.pkt, skb, sk, &c.netns))
 		return 0;
-	h = handshake_of(&p.tuple, netns);
+	c.ns = bpf_ktime_get_ns();
+	c.step = syn_step((struct sock *)sk);
+	c.drops = listen_drops((struct sock *)sk);
+	bpf_map_update_elem(&calls, &key, &c, BPF_ANY);
+	h = handshake_of(&c.pkt.tuple, c.netns);
 	if (h) {
 		__builtin_memset(h, 0, sizeof(*h));
-		h->syn_ns = bpf_ktime_get_ns();
+		h->syn_ns = c.ns;
 	}
-	step = syn_step((struct sock *)sk);
-	return step != STEP_SYN || cfg.all ? step_event(ctx, step, skb, sk, &p, netns) : 0;
+	return 0;
 }
 AT_FUNCTION(tcp_conn_request, TCP_CONN_REQUEST)
 
-/* net/ipv4/syncookies.c and net/ipv6/syncookies.c: a SYN is answered with a cookie. */
-INLINE int cookie_sent(void *ctx, u64 skb)
+/* It returns 0 in any case; that it refused shows in tcp_listendrop(). */
+INLINE int on_tcp_conn_request_end(void *ctx, u64 listener, u64 ret)
 {
-	struct rec_packet p = {};
-	struct rec_handshake *h;
-	u32 netns;
+	struct call *c = call_of(CALL_REQUEST, listener);
+	struct rec_packet p;
+	u32 step, netns;
+	u64 sk;
 
-	if (!read_packet(&p, skb, 0, &netns))
+	if (!c)
 		return 0;
-	h = handshake_of(&p.tuple, netns);
+	sk = c->sk;
+	netns = c->netns;
+	step = listen_drops((struct sock *)sk) == c->drops ? STEP_SYN : c->step;
+	bpf_probe_read_kernel(&p, sizeof(p), &c->pkt);
+	call_end();
+	return step != STEP_SYN || cfg.all ? step_event(ctx, step, sk, &p, netns) : 0;
+}
+AT_FUNCTION_END(tcp_conn_request, TCP_CONN_REQUEST)
+
+/*
+ * net/ipv4/syncookies.c and net/ipv6/syncookies.c, called by tcp_conn_request: a SYN is answered with a
+ * cookie. The packet has no device there, so the namespace is that of the call.
+ */
+INLINE int cookie_sent(void *ctx)
+{
+	struct call *c = call_of(CALL_REQUEST, 0);
+	struct rec_handshake *h;
+	struct rec_packet p;
+
+	if (!c)
+		return 0;
+	bpf_probe_read_kernel(&p, sizeof(p), &c->pkt);
+	h = handshake_of(&p.tuple, c->netns);
 	if (h)
 		h->cookie_ns = bpf_ktime_get_ns();
-	return cfg.all ? step_event(ctx, STEP_COOKIE_SENT, skb, 0, &p, netns) : 0;
+	return cfg.all ? step_event(ctx, STEP_COOKIE_SENT, c->sk, &p, c->netns) : 0;
 }
 
-INLINE int on_cookie_v4_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
+INLINE int on_cookie_v4_init_sequence(void *ctx, u64 unused1, u64 unused2, u64 unused3)
 {
-	return cookie_sent(ctx, skb);
+	return cookie_sent(ctx);
 }
 AT_FUNCTION(cookie_v4_init_sequence, COOKIE_V4_INIT)
 
-INLINE int on_cookie_v6_init_sequence(void *ctx, u64 skb, u64 unused2, u64 unused3)
+INLINE int on_cookie_v6_init_sequence(void *ctx, u64 unused1, u64 unused2, u64 unused3)
 {
-	return cookie_sent(ctx, skb);
+	return cookie_sent(ctx);
 }
 AT_FUNCTION(cookie_v6_init_sequence, COOKIE_V6_INIT)
 
@@ -128,17 +163,22 @@ AT_FUNCTION(cookie_v6_check, COOKIE_V6_CHECK)
 
 INLINE int cookie_decode(void *ctx)
 {
-	struct call *c = call_of(CALL_COOKIE);
-	struct rec_packet p;
+	struct call *c = call_of(CALL_COOKIE, 0);
 	struct rec_handshake *h;
+	struct rec_packet p;
+	u32 netns;
+	u64 sk;
 
 	if (!c)
 		return 0;
+	sk = c->sk;
+	netns = c->netns;
 	bpf_probe_read_kernel(&p, sizeof(p), &c->pkt);
-	h = handshake_of(&p.tuple, c->netns);
+	call_end();
+	h = handshake_of(&p.tuple, netns);
 	if (h)
 		h->checked_ns = bpf_ktime_get_ns();
-	return cfg.all ? step_event(ctx, STEP_COOKIE_CHECKED, 0, c->sk, &p, c->netns) : 0;
+	return cfg.all ? step_event(ctx, STEP_COOKIE_CHECKED, sk, &p, netns) : 0;
 }
 
 INLINE int on___cookie_v4_check(void *ctx, u64 unused1, u64 unused2, u64 unused3)
@@ -160,11 +200,12 @@ INLINE int on_tcp_check_req(void *ctx, u64 sk, u64 skb, u64 unused)
 	struct rec_handshake *h;
 	u32 netns;
 
-	if (!read_packet(&p, skb, sk, &netns) || (p.tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_ACK)
+	if (!read_packet(&p, skb, sk, &netns) ||
+	    (p.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return 0;
 	h = handshake_of(&p.tuple, netns);
 	if (h)
 		h->acked_ns = bpf_ktime_get_ns();
-	return cfg.all ? step_event(ctx, STEP_ACK_MATCHED, skb, sk, &p, netns) : 0;
+	return cfg.all ? step_event(ctx, STEP_ACK_MATCHED, sk, &p, netns) : 0;
 }
 AT_FUNCTION(tcp_check_req, TCP_CHECK_REQ)

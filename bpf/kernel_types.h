@@ -67,6 +67,7 @@ struct netns_nf {
 
 struct netns_ipv4 {
 	u8 sysctl_tcp_syncookies; /* an int before 5.15 (commit 4ecc1baf362c); little end first */
+	int sysctl_max_syn_backlog;
 };
 
 struct net {
@@ -123,6 +124,7 @@ struct sock {
 		atomic_t rmem_alloc;
 	} sk_backlog;
 	int sk_err;
+	atomic_t sk_drops;
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
 	u16 sk_protocol;

@@ -58,16 +58,21 @@ struct closed {
 	u8 ending;
 	u8 signal;
 	char comm[16];
+	u16 port; /* its own, as flows have no direction */
+	u16 pad[3];
 };
 
 /* A packet that a function is looking at, from its beginning to its end. */
-enum call_of { CALL_VALIDATE = 1, CALL_TIMEWAIT, CALL_COOKIE };
+enum call_of { CALL_VALIDATE = 1, CALL_TIMEWAIT, CALL_COOKIE, CALL_REQUEST };
 
 struct call {
 	u64 sk;
 	u64 ns;
 	u32 netns;
-	u32 what; /* enum call_of */
+	u16 what;  /* enum call_of */
+	u16 step;  /* CALL_REQUEST: enum handshake_step, if the SYN is refused */
+	u32 drops; /* CALL_REQUEST: the listener's until now */
+	u32 pad;
 	struct rec_packet pkt;
 };
 

@@ -34,21 +34,18 @@ INLINE enum interest packet_interest(const unsigned char *l3)
 }
 
 INLINE int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_packet *p, u32 netns,
-			struct sock *sk, u32 repeats)
+			u32 repeats)
 {
-	struct rec_event *r = event_begin(kind,
-					  kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
-						  ? (u32)p->icmp_type << 8 | p->icmp_code
-						  : 0,
-					  0, &p->tuple, netns);
+	u32 reason = kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
+			     ? (u32)p->icmp_type << 8 | p->icmp_code
+			     : 0;
+	struct rec_event *r = event_begin(kind, reason, 0, &p->tuple, netns);
 
 	if (!r)
 		return 0;
 	event_packet(r, skb, p);
-	if (sk)
-		sock_read((u64)sk, &r->sock);
 	r->repeats = repeats;
-	event_memory(r, &p->tuple, sk);
+	event_memory(r, &p->tuple, NULL);
 	event_context(r, ctx, false);
 	event_submit(r);
 	return 0;
@@ -105,13 +102,12 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	dev = BPF_CORE_READ(skb, dev);
 	if (!wanted(&p, (u64)sk, netns, (u64)&dev->name, what == UDP && sk))
 		return 0;
-	if (what == RST)
-		return packet_event(ctx, REC_RST_OUT, skb, &p, netns, NULL, 0);
-	if (what == ICMP_ERROR)
-		return packet_event(ctx, REC_ICMP_SENT, skb, &p, netns, NULL, 0);
-	if (sk && what == SYN)
-		note_syn_sent(sk, dev, &p.tuple);
-	return 0;
+	if (what == SYN || what == UDP) {
+		if (sk && what == SYN)
+			note_syn_sent(sk, dev, &p.tuple);
+		return 0;
+	}
+	return packet_event(ctx, what == RST ? REC_RST_OUT : REC_ICMP_SENT, skb, &p, netns, 0);
 }
 
 /* seen holds the packet already. */
@@ -181,10 +177,8 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 		note_rst_seen(dev, &seen, netns);
 		return 0;
 	}
-	if (what == ICMP_ERROR)
-		return packet_event(ctx, REC_ICMP_RECV, skb, p, netns, NULL, 0);
-	n = note_syn_seen(p, netns);
-	if (n > 1)
-		return packet_event(ctx, REC_SYN_AGAIN, skb, p, netns, NULL, n);
-	return 0;
+	n = what == SYN ? note_syn_seen(p, netns) : 0;
+	if (n == 1)
+		return 0;
+	return packet_event(ctx, n ? REC_SYN_AGAIN : REC_ICMP_RECV, skb, p, netns, n);
 }

@@ -49,6 +49,14 @@ INLINE const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
 	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ? l3 : NULL;
 }
 
+INLINE bool packet_is_ours(const struct rec_packet *p)
+{
+	u8 proto = p->tuple.proto;
+
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP ||
+	       proto == IPPROTO_ICMPV6;
+}
+
 /* RFC 792, RFC 4443 section 2.1. */
 INLINE bool icmp_is_error(u8 type)
 {

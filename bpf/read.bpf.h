@@ -70,6 +70,7 @@ INLINE u32 ip6_skip(const void *l3, u8 *proto, bool *frag)
 {
 	u32 off = sizeof(struct ip6);
 
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < IP6_EXT_MAX; i++) {
 		u8 ext[4] = {};
 
@@ -193,6 +194,7 @@ INLINE const void *skb_l3(struct sk_buff *skb, bool at_data, struct rec_packet *
 		l3 = BPF_CORE_READ(skb, data);
 	else
 		l3 = head + nh;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < 2 && (protocol == ETH_P_8021Q || protocol == ETH_P_8021AD); i++) {
 		__be16 tag[2];
 
@@ -366,6 +368,8 @@ INLINE int sock_tuple(u64 addr, struct rec_tuple *t)
 		t->family = 0;
 	}
 	t->proto = sock_is_full(state) ? BPF_CORE_READ(sk, sk_protocol) : IPPROTO_TCP;
+	if (!t->family)
+		t->proto = 0; /* of a family with protocols of its own */
 	forget(t, sizeof(*t));
 	return 1;
 }

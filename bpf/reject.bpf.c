@@ -12,7 +12,7 @@ INLINE int rejected(void *ctx, u64 skb, u64 hook, u32 with)
 	struct sock *sk;
 	u32 netns;
 
-	if (!packet_read(skb, false, &p))
+	if (!packet_read(skb, false, &p) || !packet_is_ours(&p))
 		return 0;
 	/* A reset is not answered with a reset: nf_reject_ip_tcphdr_get. */
 	if (!with && p.tcp_flags & TCP_RST)

@@ -31,7 +31,10 @@ INLINE int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reaso
 	if (skb) {
 		if (!packet_read((u64)skb, false, &p))
 			return 0;
-		/* The functions are entered for resets too, and then send nothing. */
+		/*
+		 * The functions are entered for resets too, and then send nothing (nor where a key
+		 * is missing for the answer, RFC 2385, which isn't looked at here).
+		 */
 		if (p.tcp_flags & TCP_RST)
 			return 0;
 		packet_read_ct((u64)skb, &p);

@@ -37,6 +37,7 @@ INLINE void note_close(struct sock *sk, int old_state)
 	c.unread = sock_unread(sk) > 0;
 	c.ending = task_ending(&c.signal);
 	sock_tuple((u64)sk, &t);
+	c.port = t.sport;
 	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
 	bpf_map_update_elem(&closed, &key, &c, BPF_ANY);
 }
@@ -61,6 +62,17 @@ INLINE void note_watched(struct sock *sk, int new_state)
 	}
 }
 
+/* A new connection: what is remembered of an older one of the same addresses is over. */
+INLINE void forget_close(struct sock *sk)
+{
+	struct rec_tuple t = {};
+	struct flow_key key;
+
+	sock_tuple((u64)sk, &t);
+	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
+	bpf_map_delete_elem(&closed, &key);
+}
+
 /*
  * The end of a handshake on the server's side. True if a packet of it has just been reset: then it is
  * worth a record.
@@ -81,10 +93,13 @@ INLINE bool note_established(struct sock *sk)
 
 INLINE int error_report(void *ctx, struct sock *sk)
 {
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	int err = BPF_CORE_READ(sk, sk_err);
 	struct rec_event *r;
 
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err)
+	/* Netlink sockets come here too, and have protocols of their own. */
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err ||
+	    (family != AF_INET && family != AF_INET6))
 		return 0;
 	r = sock_event(REC_SOCK_ERR, err, sk);
 	if (!r)
@@ -125,6 +140,8 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	    (new_state == TCP_FIN_WAIT1 || new_state == TCP_LAST_ACK || new_state == TCP_CLOSE) &&
 	    BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK)
 		note_close(sk, old_state);
+	if (new_state == TCP_ESTABLISHED)
+		forget_close(sk);
 	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED)
 		worth = note_established(sk);
 	if (cfg.errors_by_state && new_state == TCP_CLOSE)

@@ -20,19 +20,19 @@
  */
 #define KERNEL_FUNCTIONS(X)                                                                        \
 	X(TCP_V4_SEND_RESET, tcp_v4_send_reset, "", "sock:1", "sk_buff:2", "?sk_rst_reason:0")     \
-	X(TCP_V6_SEND_RESET, tcp_v6_send_reset, "", "sock:1", "sk_buff:2", "?sk_rst_reason:0")     \
+	X(TCP_V6_SEND_RESET, tcp_v6_send_reset, "ipv6", "sock:1", "sk_buff:2", "?sk_rst_reason:0") \
 	X(TCP_SEND_ACTIVE_RESET, tcp_send_active_reset, "", "sock:1", "", "")                      \
 	X(NF_SEND_RESET, nf_send_reset, "nf_reject_ipv4", "sk_buff:2", "@hook:3", "")              \
 	X(NF_SEND_RESET6, nf_send_reset6, "nf_reject_ipv6", "sk_buff:2", "@hook:3", "")            \
 	X(NF_SEND_UNREACH, nf_send_unreach, "nf_reject_ipv4", "sk_buff:1", "@hook:3", "@code:2")   \
 	X(NF_SEND_UNREACH6, nf_send_unreach6, "nf_reject_ipv6", "sk_buff:2", "@hook:4", "@code:3") \
 	X(TCP_CONN_REQUEST, tcp_conn_request, "", "sock:3", "sk_buff:4", "")                       \
-	X(COOKIE_V4_INIT, cookie_v4_init_sequence, "", "sk_buff:1", "", "")                        \
-	X(COOKIE_V6_INIT, cookie_v6_init_sequence, "", "sk_buff:1", "", "")                        \
+	X(COOKIE_V4_INIT, cookie_v4_init_sequence, "", "", "", "")                                 \
+	X(COOKIE_V6_INIT, cookie_v6_init_sequence, "ipv6", "", "", "")                             \
 	X(COOKIE_V4_CHECK, cookie_v4_check, "", "sock:1", "sk_buff:2", "")                         \
-	X(COOKIE_V6_CHECK, cookie_v6_check, "", "sock:1", "sk_buff:2", "")                         \
+	X(COOKIE_V6_CHECK, cookie_v6_check, "ipv6", "sock:1", "sk_buff:2", "")                     \
 	X(COOKIE_V4_DECODE, __cookie_v4_check, "", "", "", "")                                     \
-	X(COOKIE_V6_DECODE, __cookie_v6_check, "", "", "", "")                                     \
+	X(COOKIE_V6_DECODE, __cookie_v6_check, "ipv6", "", "", "")                                 \
 	X(TCP_CHECK_REQ, tcp_check_req, "", "sock:1", "sk_buff:2", "")                             \
 	X(TCP_VALIDATE_INCOMING, tcp_validate_incoming, "", "sock:1", "sk_buff:2", "tcphdr:3")     \
 	X(TCP_TIMEWAIT_STATE_PROCESS, tcp_timewait_state_process, "", "inet_timewait_sock:1",      \

@@ -210,12 +210,15 @@ enum handshake_step {
 	STEP_SYN = 1,		/* a SYN reached a listener */
 	STEP_ACCEPT_QUEUE_FULL, /* … and was refused: too many wait for accept() */
 	STEP_SYN_QUEUE_FULL,	/* … too many are half open */
+	STEP_SYN_BACKLOG_FULL, /* … the same, by net.ipv4.tcp_max_syn_backlog, as without cookies */
 	STEP_COOKIE_SENT,
 	STEP_COOKIE_CHECKED, /* an ACK without request socket, where cookies are in use */
 	STEP_ACK_MATCHED,    /* an ACK found its request socket */
 	STEP_ESTABLISHED,
 	STEP_COUNT,
 };
+
+#define STEP_IS_REFUSAL(step) ((step) >= STEP_ACCEPT_QUEUE_FULL && (step) <= STEP_SYN_BACKLOG_FULL)
 
 /* TW_ANSWER: include/net/tcp.h enum tcp_tw_status. */
 enum tw_answer { TW_NOTHING, TW_RST, TW_ACK, TW_SYN, TW_ACK_OOW, TW_COUNT };

@@ -46,6 +46,7 @@ static void add_tiers(finding_vec *all, const struct live *l)
 		enum live_tier tier;
 		const char *name, *what;
 	} tiers[] = {
+		{TIER_TRACEPOINT, "BTF tracepoints", "most of what there is to see"},
 		{TIER_TRAMPOLINE, "trampolines", "fentry and fexit: what tracepoints don't tell"},
 		{TIER_KPROBE, "kprobes", "the same, where trampolines are missing"},
 	};

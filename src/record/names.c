@@ -83,6 +83,7 @@ NAME_FUNCTION(task_ending_name, TASK_ENDINGS)
 	X(STEP_SYN, "syn")                             \
 	X(STEP_ACCEPT_QUEUE_FULL, "accept-queue-full") \
 	X(STEP_SYN_QUEUE_FULL, "syn-queue-full")       \
+	X(STEP_SYN_BACKLOG_FULL, "syn-backlog-full")   \
 	X(STEP_COOKIE_SENT, "cookie-sent")             \
 	X(STEP_COOKIE_CHECKED, "cookie-checked")       \
 	X(STEP_ACK_MATCHED, "ack-matched")             \
@@ -94,7 +95,7 @@ NAME_FUNCTION(handshake_step_name, HANDSHAKE_STEPS)
 	X(TW_NOTHING, "none") \
 	X(TW_RST, "reset")    \
 	X(TW_ACK, "ack")      \
-	X(TW_SYN, "accepted") \
+	X(TW_SYN, "let-in")   \
 	X(TW_ACK_OOW, "ack-out-of-window")
 
 NAME_FUNCTION(tw_answer_name, TW_ANSWERS)

@@ -3,7 +3,7 @@
 
 #include "base/base.h"
 
-#include <sys/mman.h>
+#include <unistd.h>
 #include <uthash.h>
 
 struct wanted_name {
@@ -160,29 +160,24 @@ static int copy(struct trim *t, uint32_t id)
 	return new_id;
 }
 
-static int to_memfd(const struct btf *btf)
+static int write_btf(const struct btf *btf, int fd)
 {
 	uint32_t size;
 	const char *data = btf__raw_data(btf, &size);
-	int fd = data ? memfd_create("tcpwhy-btf", MFD_CLOEXEC) : -1;
 
-	if (fd < 0)
-		return data ? -errno : -ENOMEM;
+	if (!data)
+		return -ENOMEM;
 	for (uint32_t done = 0; done < size;) {
 		ssize_t n = write(fd, data + done, size - done);
 
-		if (n < 0 && errno != EINTR) {
-			int err = -errno;
-
-			close(fd);
-			return err;
-		}
+		if (n < 0 && errno != EINTR)
+			return -errno;
 		done += n > 0 ? (uint32_t)n : 0;
 	}
-	return fd;
+	return 0;
 }
 
-int btf_trim(const struct btf *from, const struct btf *programs)
+int btf_trim(const struct btf *from, const struct btf *programs, int fd)
 {
 	struct trim t = {.from = from, .n = btf__type_cnt(from)};
 	int err;
@@ -198,7 +193,7 @@ int btf_trim(const struct btf *from, const struct btf *programs)
 			err = copy(&t, id);
 	}
 	if (err >= 0)
-		err = to_memfd(t.to);
+		err = write_btf(t.to, fd);
 	trim_free(&t);
 	return err;
 }

@@ -7,12 +7,11 @@
 
 /*
  * The structs and unions of `from` that `programs` (the BTF of a BPF object) names too, with what
- * they embed, as BTF in a memfd: its path is "/proc/self/fd/N". The file descriptor, which the
- * caller closes, or a negative errno.
+ * they embed, written to fd as BTF. 0 or a negative errno.
  *
  * libbpf 1.1 compares the name of every type of the kernel (120,000 and more) with each type that
  * a program touches (tools/lib/bpf/libbpf.c bpf_core_add_cands), half of the time to load them.
  */
-int btf_trim(const struct btf *from, const struct btf *programs);
+int btf_trim(const struct btf *from, const struct btf *programs, int fd);
 
 #endif

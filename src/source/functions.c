@@ -113,7 +113,14 @@ static void look_in(const struct btf *btf, uint32_t first, const char *module,
 	}
 }
 
-/* A module without BTF (kernels before 5.11): the places that such old kernels have. */
+/*
+ * Kernels before 5.11 have no BTF for modules, and these places. Later a module without BTF may have any.
+ */
+static bool modules_can_have_btf(const struct btf *vmlinux)
+{
+	return btf__find_by_name_kind(vmlinux, "btf_module", BTF_KIND_STRUCT) > 0;
+}
+
 static void places_by_table(int number, struct function *f)
 {
 	for (size_t i = 0; i < FN_ARGS; i++)
@@ -142,8 +149,10 @@ static void look_in_module(struct btf *vmlinux, int number, struct function func
 	btf = btf__load_module_btf(module, vmlinux);
 	if (btf)
 		look_in(btf, btf__type_cnt(vmlinux), module, functions);
-	else
+	else if (!modules_can_have_btf(vmlinux))
 		places_by_table(number, f);
+	else
+		snprintf(f->why, sizeof(f->why), "the module %s carries no BTF", module);
 	btf__free(btf);
 }
 

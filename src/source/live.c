@@ -4,6 +4,7 @@
 #include "record/record.h"
 #include "source/btf_trim.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -21,6 +22,16 @@ static int why_not(int err, struct strbuf *why)
 		strbuf_addf(why, "the kernel did not load the BPF programs (%s): see tcpwhy doctor",
 			    strerror(-err));
 	return err;
+}
+
+/* kernel/trace/bpf_trace.c: with lockdown=confidentiality there is no bpf_probe_read_kernel. */
+static int no_reading(struct strbuf *why)
+{
+	strbuf_add(why, "this kernel lets no BPF program read its memory "
+			"(lockdown=confidentiality, "
+			"see /sys/kernel/security/lockdown): boot it with lockdown=integrity or "
+			"none");
+	return -EPERM;
 }
 
 static int no_btf(const char *path, struct strbuf *why)
@@ -85,22 +96,17 @@ static void config_fill(struct live *l, const struct live_options *o)
 static int open_programs(struct live *l, const struct btf *btf, const struct btf *conntrack)
 {
 	struct bpf_object_open_opts opts = {.sz = sizeof(opts)};
-	_cleanup_close_ int fd = -1;
 	char path[32];
 
-	l->skel = tcpwhy_bpf__open();
+	l->btf_fd = memfd_create("tcpwhy-btf", MFD_CLOEXEC);
+	if (l->btf_fd < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", l->btf_fd);
+	opts.btf_custom_path = path; /* read when the programs are loaded */
+	l->skel = tcpwhy_bpf__open_opts(&opts);
 	if (!l->skel)
 		return -errno;
-	fd = btf_trim(conntrack ? conntrack : btf, bpf_object__btf(l->skel->obj));
-	if (fd < 0)
-		return fd;
-	tcpwhy_bpf__destroy(l->skel);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	opts.btf_custom_path = path;
-	l->skel = tcpwhy_bpf__open_opts(&opts);
-	l->btf_fd = l->skel ? fd : -1;
-	fd = l->skel ? -1 : fd;
-	return l->skel ? 0 : -errno;
+	return btf_trim(conntrack ? conntrack : btf, bpf_object__btf(l->skel->obj), l->btf_fd);
 }
 
 static void programs_close(struct live *l)
@@ -148,7 +154,7 @@ static int programs_start(struct live *l, const struct live_options *o, struct b
 		programs_close(l);
 		if (!err)
 			continue;
-		if (err == -EPERM || !probes_refuse(l, failed_program, err))
+		if (!probes_refuse(l, failed_program, err))
 			return err;
 	}
 }
@@ -172,6 +178,11 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 
 	if (!btf)
 		return no_btf(o->btf, why);
+	err = trial_read();
+	if (err) {
+		btf__free(btf);
+		return err == -EPERM ? why_not(err, why) : no_reading(why);
+	}
 	err = names_load(btf, "skb_drop_reason", "SKB_DROP_REASON_", &l->drop_reasons);
 	if (!err)
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);

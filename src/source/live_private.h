@@ -60,6 +60,8 @@ const char *names_get(const struct names *names, uint32_t n);
 
 /* 0, or a negative errno: an empty program could not be loaded and attached in that way. */
 int trial_trampoline(const struct btf *vmlinux);
+/* The same, of a program that reads kernel memory: only loaded. */
+int trial_read(void);
 int trial_kprobe(void);
 int trial_kprobe_multi(void);
 

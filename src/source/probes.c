@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "source/live_private.h"
 
+#include <unistd.h>
+
 /*
  * A way of a probe: programs that are attached together. A program's section names what it is attached
  * to; "?" before its name: it may be missing. args: how many arguments the kernel's tracepoint must
@@ -80,7 +82,7 @@ static const struct probe_def probe_defs[] = {
 	 {FENTRY("nf_send_reset6_fentry", "nf_send_unreach6_fentry"),
 	  KPROBE("nf_send_reset6_kprobe", "nf_send_unreach6_kprobe")}},
 	{"SYN at listener", "SYNs that are refused for a full queue",
-	 "at which SYN a queue was full; a SYN that comes again still tells", {AT(tcp_conn_request)}},
+	 "at which SYN a queue was full; a SYN that comes again still tells", {AROUND(tcp_conn_request)}},
 	{"SYN cookie, IPv4", "cookies sent and checked", "which ACK failed its cookie; the counters still tell",
 	 {FENTRY("cookie_v4_init_sequence_fentry", "cookie_v4_check_fentry", "__cookie_v4_check_fentry"),
 	  KPROBE("cookie_v4_init_sequence_kprobe", "cookie_v4_check_kprobe", "__cookie_v4_check_kprobe")}},
@@ -283,13 +285,26 @@ bool probes_report_errors(const struct live *l)
 
 /* ---- what the kernel offers ------------------------------------------------------------------ */
 
+static void leave_out(struct live *l, enum live_tier tier, const char *why)
+{
+	l->tiers &= ~(1u << tier);
+	str_copy(l->tier_why[tier], sizeof(l->tier_why[tier]), why);
+}
+
 static void try_tier(struct live *l, enum live_tier tier, int err)
 {
-	if (!err)
-		return;
-	l->tiers &= ~(1u << tier);
-	snprintf(l->tier_why[tier], sizeof(l->tier_why[tier]), "%ss can't be attached here (%s)",
-		 live_tier_name(tier), strerror(-err));
+	char why[96];
+
+	snprintf(why, sizeof(why), "%ss can't be attached here (%s)", live_tier_name(tier),
+		 strerror(-err));
+	if (err)
+		leave_out(l, tier, why);
+}
+
+/* The kernel looks up what they are attached to in its own BTF: a file with it is for us only. */
+static bool kernel_has_btf(void)
+{
+	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 }
 
 void probes_init(struct live *l, const struct btf *vmlinux)
@@ -301,8 +316,11 @@ void probes_init(struct live *l, const struct btf *vmlinux)
 	}
 	for (int tier = 0; tier < TIER_COUNT; tier++)
 		if (!(l->tiers & 1u << tier))
-			snprintf(l->tier_why[tier], sizeof(l->tier_why[tier]),
-				 "not tried, because of --tier");
+			leave_out(l, tier, "not tried, because of --tier");
+	if (!kernel_has_btf()) {
+		leave_out(l, TIER_TRACEPOINT, "the kernel carries no BTF itself");
+		leave_out(l, TIER_TRAMPOLINE, "the kernel carries no BTF itself");
+	}
 	if (l->tiers & 1u << TIER_TRAMPOLINE)
 		try_tier(l, TIER_TRAMPOLINE, trial_trampoline(vmlinux));
 	if (!(l->tiers & 1u << TIER_KPROBE))
@@ -319,17 +337,18 @@ static void refuse(struct live *l, size_t i, const char *program, const char *wh
 	struct probe_state *state = &l->states[i];
 
 	state->refused |= 1u << state->way;
-	snprintf(l->probes[i].how, sizeof(l->probes[i].how), "%s could not be %s: %s", program,
+	snprintf(state->refused_why, sizeof(state->refused_why), "%s could not be %s (%s)", program,
 		 what, strerror(-err));
 }
 
 bool probes_refuse(struct live *l, const char *program, int err)
 {
 	for (size_t i = 0; i < l->nr_probes; i++) {
-		const struct probe_way *way = &probe_defs[i].ways[l->states[i].way];
+		const struct probe_way *way;
 
 		if (l->states[i].way < 0)
 			continue;
+		way = &probe_defs[i].ways[l->states[i].way];
 		for (size_t p = 0; p < WAY_PROGRAMS && way->programs[p]; p++) {
 			const char *name = way->programs[p] + (*way->programs[p] == '?');
 
@@ -379,7 +398,11 @@ static bool attach_way(struct live *l, size_t i)
 		l->states[i].links[p] = attach(l, way, prog);
 		if (l->states[i].links[p])
 			continue;
-		refuse(l, i, bpf_program__name(prog), "attached", -errno);
+		/* Of kprobes, one at a time may do what several at once can't. */
+		if (way->tier == TIER_KPROBE && l->kprobe_multi)
+			l->kprobe_multi = false;
+		else
+			refuse(l, i, bpf_program__name(prog), "attached", -errno);
 		detach(l, i);
 		return false;
 	}

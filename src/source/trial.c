@@ -28,6 +28,25 @@ static int load(enum bpf_prog_type type, enum bpf_attach_type attach_type, int b
 	return fd < 0 ? -errno : fd;
 }
 
+/* r1 = r10 - 8; r2 = 8; r3 = 0; call bpf_probe_read_kernel; r0 = 0; exit */
+static const struct bpf_insn reads[] = {
+	{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_1, .src_reg = BPF_REG_10},
+	{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_1, .imm = -8},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = 8},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_3},
+	{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
+	{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+	{.code = BPF_JMP | BPF_EXIT},
+};
+
+int trial_read(void)
+{
+	_cleanup_close_ int prog = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "tcpwhy_trial",
+						 "Dual BSD/GPL", reads, ARRAY_SIZE(reads), NULL);
+
+	return prog < 0 ? -errno : 0;
+}
+
 int trial_trampoline(const struct btf *vmlinux)
 {
 	int id = btf__find_by_name_kind(vmlinux, TRIAL_FUNCTION, BTF_KIND_FUNC);

@@ -146,8 +146,7 @@ static enum weight weigh_reject(const struct rec_event *e)
 /* A handshake's own steps are its life; only a refused SYN has failed. */
 static enum weight weigh_handshake(const struct rec_event *e)
 {
-	return e->step == STEP_ACCEPT_QUEUE_FULL || e->step == STEP_SYN_QUEUE_FULL ? WEIGHT_HARD
-										   : WEIGHT_NONE;
+	return STEP_IS_REFUSAL(e->step) ? WEIGHT_HARD : WEIGHT_NONE;
 }
 
 enum weight track_weight(const struct rec_event *e, const struct world *w)

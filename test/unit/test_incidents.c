@@ -95,6 +95,28 @@ static void the_same_again_is_folded(void **state)
 	assert_int_equal(incidents_count(f->in), 2);
 }
 
+/* A queue that is full is full for everybody: a flood of made-up clients is one incident. */
+static void what_is_the_services_own_is_folded_over_all_clients(void **state)
+{
+	struct fixture *f = *state;
+	bool repeats;
+
+	for (unsigned n = 1; n <= 100; n++) {
+		struct verdict v = {.cause = "listen-overflow",
+				    .netns = HOST,
+				    .any_client = true,
+				    .mono_ns = seconds(0) + n,
+				    .events = 1};
+		char client[32];
+
+		snprintf(client, sizeof(client), "10.0.1.%u", n);
+		v.flow = tcp(client, 40000, "10.0.200.2", n == 100 ? 81 : 80);
+		assert_int_equal(incidents_add(f->in, &v, &repeats), n == 100 ? 2 : 1);
+		assert_int_equal(repeats, n != 1 && n != 100);
+		verdict_free(&v);
+	}
+}
+
 static void a_minute_of_silence_makes_it_new(void **state)
 {
 	struct fixture *f = *state;
@@ -226,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		incidents_test(incidents_are_numbered_in_order),
 		incidents_test(the_same_again_is_folded),
+		incidents_test(what_is_the_services_own_is_folded_over_all_clients),
 		incidents_test(a_minute_of_silence_makes_it_new),
 		incidents_test(repeats_are_told_in_time),
 		incidents_test(the_end_tells_what_is_left),

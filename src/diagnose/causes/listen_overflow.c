@@ -12,8 +12,7 @@ static const char *const sysctls[] = {"net.core.somaxconn", "net.ipv4.tcp_max_sy
 /* The SYN itself, seen refused. */
 static bool refused(const struct rec_event *e)
 {
-	return e->hdr.kind == REC_HANDSHAKE &&
-	       (e->step == STEP_ACCEPT_QUEUE_FULL || e->step == STEP_SYN_QUEUE_FULL);
+	return e->hdr.kind == REC_HANDSHAKE && STEP_IS_REFUSAL(e->step);
 }
 
 static bool concerns(const struct rec_event *e)
@@ -47,7 +46,7 @@ static void find(const struct judge *j, struct finding *f)
 	}
 	if (refused(e) || e->hdr.kind == REC_DROP) {
 		f->proof = SEEN;
-		f->syn_queue = e->step == STEP_SYN_QUEUE_FULL;
+		f->syn_queue = refused(e) && e->step != STEP_ACCEPT_QUEUE_FULL;
 		return;
 	}
 	if (e->hdr.kind != REC_SYN_AGAIN && e->hdr.kind != REC_SYNACK_RETRANS)
@@ -131,7 +130,14 @@ static void tell(struct judge *j, const struct finding *f, const struct rec_tupl
 				 "the SYN-ACK to %s had to be sent again, because the client's ACK "
 				 "is ignored",
 				 say_dst(&j->ev->pkt.tuple));
-	if (f->syn_queue && j->ev->sock.max_backlog)
+	if (f->syn_queue && j->ev->step == STEP_SYN_BACKLOG_FULL)
+		verdict_evidence(j->v,
+				 "%u connections are half open: without SYN cookies only three "
+				 "quarters of net.ipv4.tcp_max_syn_backlog are for peers that "
+				 "never "
+				 "connected before",
+				 j->ev->sock.syn_queue);
+	else if (f->syn_queue && j->ev->sock.max_backlog)
 		verdict_evidence(j->v,
 				 "%u connections are half open, and %u is the limit without SYN "
 				 "cookies",

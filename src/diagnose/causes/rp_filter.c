@@ -20,10 +20,16 @@ static bool judge(struct judge *j)
 	const struct rec_route *back;
 	int64_t all = -1, own = -1;
 	char name[80];
+	bool known;
 
 	if (!concerns(e))
 		return false;
-	j->v->certainty = CERTAINTY_CERTAIN;
+	snprintf(name, sizeof(name), sysctls[1], e->ifname);
+	known = fact_sysctl(j, sysctls[0], &all) && fact_sysctl(j, name, &own);
+	/* Derived from the place, where other impossible sources are dropped, too. */
+	if (e->has_reason == REASON_DERIVED && known && all <= 0 && own <= 0)
+		return false;
+	j->v->certainty = e->has_reason == REASON_DERIVED ? CERTAINTY_LIKELY : CERTAINTY_CERTAIN;
 	back = fact_route(j, j->ev->pkt.tuple.src);
 	verdict_explain(j->v,
 			"Reverse path filtering dropped the packet: it came in through %s, but "
@@ -39,8 +45,7 @@ static bool judge(struct judge *j)
 	else if (back)
 		verdict_evidence(j->v, "the route to %s goes through %s",
 				 say_addr(e->pkt.tuple.src), back->ifname);
-	snprintf(name, sizeof(name), sysctls[1], e->ifname);
-	if (fact_sysctl(j, sysctls[0], &all) && fact_sysctl(j, name, &own))
+	if (known)
 		verdict_evidence(j->v,
 				 "rp_filter is %d for all and %d for %s: the larger one counts (1 "
 				 "strict, 2 loose)",
