@@ -27,6 +27,16 @@ static bool was_checked(const struct rec_event *e)
 }
 
 /* A connection that was known here, and forgotten: the check is a mere formality then. */
+/*
+ * Its SYN was answered without a cookie: then no cookie is missing. (That the kernel looked for one all
+ * the same proves little: tcp_synq_no_recent_overflow takes a listener that never sent any for one that
+ * just did, whenever the tick counter comes round to 0, as it does five minutes after a boot.)
+ */
+static bool has_no_cookie(const struct rec_event *e)
+{
+	return e->mem.handshake.syn_ns && !e->mem.handshake.cookie_ns;
+}
+
 static bool was_known(const struct rec_event *e)
 {
 	return (e->mem.closed_ns && e->mem.closed_ns <= e->hdr.mono_ns) ||
@@ -64,7 +74,7 @@ static bool judge(struct judge *j)
 	const char *prefix = say_netns_prefix(j, e->hdr.netns);
 	int64_t backlog;
 
-	if (!concerns(e) || was_known(e) || fact_stack(j, "tcp_check_req") ||
+	if (!concerns(e) || was_known(e) || has_no_cookie(e) || fact_stack(j, "tcp_check_req") ||
 	    (*fact_reason(e) && !fact_reason_is(e, "TCP_FLAGS")))
 		return false;
 	if (!was_checked(e) && !failed)
