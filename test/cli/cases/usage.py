@@ -12,6 +12,7 @@ WRONG = (
     "--duration 0s", "--color blue", "--comm a-name-that-is-too-long", "--json=yes", "--ready-fd 77", "--",
     "--pid 1 -- true", "--proto icmp --port 80", "--host 10.0.0.1 --src fd00::1", "curl", "--json watch", "explian",
     "explain one two", "explain --what", "explain no-such-cause", "doctor --what", "doctor now",
+    "--tier ftrace", "doctor --tier", "--tier trampoline,kprobe",
 )
 
 
@@ -60,7 +61,7 @@ def explain(sandbox):
     status, out, err = sandbox.call("explain")
     assert status == 0 and err == "", err
     causes = [line.split()[0] for line in out.splitlines()]
-    assert len(causes) == len(set(causes)) == 17, causes
+    assert len(causes) == len(set(causes)) == 31, causes
     assert {"conntrack-invalid", "no-listener", "no-local-cause", "unknown"} <= set(causes), causes
     for cause in causes:
         status, page, err = sandbox.call("explain", cause)
@@ -76,6 +77,33 @@ def doctor(sandbox):
     status, out, err = sandbox.call("doctor", "--json")
     findings = [json.loads(line) for line in out.splitlines()]
     assert status == 0 and findings, out + err
+
+
+@case("--tier attaches in one way only, or says in one sentence why it can't")
+def tiers(sandbox):
+    found = json.loads(sandbox.call("doctor", "--json")[1])["findings"]
+    there = {one["name"]: one["ok"] for one in found}
+    assert there["BTF tracepoints"], there
+    for tier, name in (("tracepoint", "BTF tracepoints"), ("trampoline", "trampolines"), ("kprobe", "kprobes")):
+        status, out, err = sandbox.call("--tier", tier, "--duration", "10ms")
+        assert status == (0 if there[name] else 1), f"{tier}: {status} {err}"
+        if status:
+            assert out == "", out
+            one_sentence(err)
+            assert f"--tier {tier}: " in err, err
+        else:
+            assert f"armed: {tier} tier" in err, err
+
+
+@case("doctor says of each probe how it is attached, or what is lost without it")
+def doctor_probes(sandbox):
+    told = json.loads(sandbox.call("doctor", "--json", "--tier", "tracepoint")[1])
+    assert told["tier"] == "tracepoint", told["tier"]
+    probes = {one["name"]: one for one in told["findings"]}
+    assert probes["kfree_skb"]["ok"] and probes["kfree_skb"]["detail"].startswith("tp_btf/kfree_skb"), probes["kfree_skb"]
+    for name in ("SYN at listener", "SYN at TIME_WAIT", "REJECT, IPv4"):
+        assert not probes[name]["ok"], probes[name]
+        assert "no trampolines; no kprobes; lost: " in probes[name]["detail"], probes[name]
 
 
 NOBODY = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
