@@ -210,8 +210,8 @@ bool world_by_reject(const struct world *w, const struct rec_event *e)
 /* net/core/dev.c do_xdp_generic, drivers/net/veth.c. */
 bool world_in_xdp(const struct world *w, const struct rec_event *e)
 {
-	static const char *const functions[] = {"do_xdp_generic", "veth_xdp_rcv",
-						"veth_xdp_rcv_skb"};
+	static const char *const functions[] = {"do_xdp_generic", "netif_receive_generic_xdp",
+						"veth_xdp_rcv", "veth_xdp_rcv_skb"};
 
 	return stack_has_any(w, e, functions, ARRAY_SIZE(functions));
 }
