@@ -265,15 +265,17 @@ static bool is_hit(const struct judge *j, const struct rec_sock_info *s)
 }
 
 /* In whose call it failed: connect(), or a packet that was dropped on its way out. */
-static bool task_is_hit(const struct rec_event *e)
+static bool task_is_hit(const struct judge *j, const struct rec_event *e)
 {
 	if (!e->task.pid)
 		return false;
 	if (e->hdr.kind == REC_DROP)
 		return e->sock.flags & SOCK_PRESENT && !e->iif &&
 		       tuple_equal(&e->sock.tuple, &e->pkt.tuple);
+	/* Who destroys another's socket isn't hit. */
 	return e->hdr.kind == REC_CONNECT ||
-	       (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT);
+	       (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT &&
+		!fact_stack_of(j, e, "tcp_abort"));
 }
 
 unsigned hit_all(struct judge *j)
@@ -283,7 +285,7 @@ unsigned hit_all(struct judge *j)
 			hit_socket(j, s);
 	}
 	timeline_each_event(j->tl, e) {
-		if (task_is_hit(e))
+		if (task_is_hit(j, e))
 			hit_task(j, e);
 	}
 	return (unsigned)j->v->hit.n;
@@ -354,6 +356,21 @@ bool fact_answers_closed(const struct judge *j)
 	if (e->hdr.kind == REC_RST_SENT && present)
 		return e->sock.state == TCP_LISTEN || e->sock.flags & (SOCK_DEAD_F | SOCK_TIMEWAIT);
 	return reset_without_socket(j);
+}
+
+bool fact_had_ended(const struct judge *j, uint64_t since_ns)
+{
+	const struct rec_event *ev = j->ev;
+
+	timeline_each_event(j->tl, e) {
+		bool ends = e->hdr.kind == REC_RST_RECV || e->hdr.kind == REC_SOCK_ERR ||
+			    (e->hdr.kind == REC_RST_SENT && e != ev);
+
+		if (ends && e->hdr.netns == ev->hdr.netns && e->hdr.mono_ns < ev->hdr.mono_ns &&
+		    e->hdr.mono_ns >= since_ns)
+			return true;
+	}
+	return false;
 }
 
 /* ---- connections that wait ------------------------------------------------------------------- */

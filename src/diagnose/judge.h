@@ -127,6 +127,11 @@ bool fact_reset_by_us(const struct judge *j);
  * it? (On kernels that don't tell of the reset: seen leaving, or the packet's drop.)
  */
 bool fact_answers_closed(const struct judge *j);
+/*
+ * Had the kernel here given this connection up by itself before (a time-out, a reset of its own), since
+ * `since_ns`? What comes for it afterwards only follows from that.
+ */
+bool fact_had_ended(const struct judge *j, uint64_t since_ns);
 /* What the task of e was doing: its own word, or what the stack shows. */
 enum task_ending fact_ending(const struct judge *j, const struct rec_event *e);
 /*

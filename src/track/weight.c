@@ -101,8 +101,9 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	 * A running connection whose way is gone (its namespace is being taken down, say) ends by
 	 * itself.
 	 */
-	if (tcp && strcmp(e->reason_name, "IP_OUTNOROUTES") == 0 && e->pkt.has & PKT_L4 &&
-	    !(e->pkt.tcp_flags & TCPHDR_SYN))
+	if (tcp && strcmp(e->reason_name, "IP_OUTNOROUTES") == 0 &&
+	    (e->pkt.has & PKT_L4 ? !(e->pkt.tcp_flags & TCPHDR_SYN)
+				 : e->sock.flags & SOCK_PRESENT && e->sock.state != TCP_SYN_SENT))
 		return WEIGHT_SOFT;
 	if (reason->weight == REASON_FAILURE)
 		return WEIGHT_HARD;

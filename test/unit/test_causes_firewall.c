@@ -104,6 +104,15 @@ static void one_lost_segment_is_no_failure(void **state)
 	judged(s, "no verdict");
 }
 
+/* The connection can't begin without it: nothing else has to go wrong first. */
+static void netfilter_drop_of_the_answer_to_a_syn(void **state)
+{
+	struct story *s = *state;
+
+	filtered(s, to_service(), SYN | ACK);
+	judged(s, "netfilter-drop, certain");
+}
+
 static void a_lost_segment_that_is_missed_is_one(void **state)
 {
 	const enum rec_kind missed[] = {REC_SYNACK_RETRANS, REC_SOCK_ERR};
@@ -244,6 +253,7 @@ int main(void)
 		story_test(netfilter_drop_names_the_hook),
 		story_test(netfilter_drop_without_a_reason_by_its_stack),
 		story_test(netfilter_drop_of_a_datagram),
+		story_test(netfilter_drop_of_the_answer_to_a_syn),
 		story_test(one_lost_segment_is_no_failure),
 		story_test(a_lost_segment_that_is_missed_is_one),
 		story_test(segments_lost_again_are_one),

@@ -93,6 +93,22 @@ static void retransmit_timeout_is_not_it_where_this_host_dropped(void **state)
 	}
 }
 
+/* This end gave up, and the peer, who doesn't know, goes on: that is the time-out's story. */
+static void retransmit_timeout_is_told_and_not_what_still_comes_after_it(void **state)
+{
+	struct story *s = *state;
+	struct rec_tuple back = to_service();
+	struct rec_event *e;
+
+	retransmits(s, gives_up(s));
+	back = tuple_reverse(&back);
+	e = story_event(s, REC_RST_SENT, back);
+	e->pkt.tcp_flags = ACK;
+	judged(s, "retransmit-timeout, certain");
+	story_own_socket(e, TCP_LISTEN);
+	judged(s, "retransmit-timeout, certain");
+}
+
 static void retransmit_timeout_gives_way_to_a_closed_window(void **state)
 {
 	struct story *s = *state;
@@ -191,6 +207,7 @@ int main(void)
 		story_test(retransmit_timeout_is_certain_by_its_timer),
 		story_test(retransmit_timeout_is_not_a_connect),
 		story_test(retransmit_timeout_is_not_it_where_this_host_dropped),
+		story_test(retransmit_timeout_is_told_and_not_what_still_comes_after_it),
 		story_test(retransmit_timeout_gives_way_to_a_closed_window),
 		story_test(user_timeout_is_certain_by_its_timer),
 		story_test(user_timeout_takes_the_place_of_keepalives_count),

@@ -10,8 +10,9 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
+	/* A listening socket that is dissolved resets what waits in its queue: closed-socket tells. */
 	if (!e->active || !fact_stack(j, "tcp_disconnect") ||
-	    !fact_stack(j, "__inet_stream_connect"))
+	    !fact_stack(j, "__inet_stream_connect") || fact_stack(j, "inet_csk_listen_stop"))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,

@@ -26,11 +26,14 @@ static bool judge(struct judge *j)
 	if (!is_abort_on_close(j))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v,
-			"The process %s with %u received bytes still unread. TCP then sends a "
-			"reset instead of a normal end, so that the peer knows its data was lost; "
-			"what was still on its way to the peer may be lost too.",
-			did, e->sock.unread);
+	if (e->sock.unread)
+		verdict_explain(j->v, "The process %s with %u received bytes still unread.", did,
+				e->sock.unread);
+	else
+		verdict_explain(j->v, "The process %s with received data still unread.", did);
+	verdict_explain(j->v, "TCP then sends a reset instead of a normal end, so that the peer "
+			      "knows its data was lost; what was still on its way to the peer may "
+			      "be lost too.");
 	verdict_evidence(j->v, "%s%s: %s",
 			 *fact_reason(e) ? "the kernel's reason is TCP_ABORT_ON_CLOSE"
 					 : "the stack shows it",

@@ -42,12 +42,16 @@ static bool judge_listener(struct judge *j)
 	if (!j->ev->active || !fact_stack(j, "inet_csk_listen_stop"))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v, "The listening socket was closed while this connection, complete but "
+	verdict_explain(j->v, "The listening socket was given up while this connection, complete "
+			      "but "
 			      "not yet accepted, "
 			      "waited in its queue: the kernel reset it.");
 	verdict_evidence(j->v, "%s", say_stack(j, j->ev));
 	if (j->ev->task.pid)
-		verdict_evidence(j->v, "%s closed the listening socket", say_task(j->ev));
+		verdict_evidence(j->v, "%s %s the listening socket", say_task(j->ev),
+				 fact_stack(j, "tcp_abort")		  ? "destroyed"
+				 : fact_stack(j, "__inet_stream_connect") ? "dissolved"
+									  : "closed");
 	verdict_fix(j->v, "none",
 		    "stop the service gently: stop new connections first (at the balancer), accept "
 		    "what is "
@@ -145,12 +149,26 @@ static bool judge_leaving(struct judge *j)
 	return true;
 }
 
+/* This end had failed before, and that is the story: what still comes for it only follows from that. */
+static bool was_given_up(const struct judge *j)
+{
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_SOCK_ERR && e->hdr.netns == j->ev->hdr.netns &&
+		    e->hdr.mono_ns < j->ev->hdr.mono_ns)
+			return true;
+	}
+	return false;
+}
+
 static bool judge(struct judge *j)
 {
 	if (j->ev->hdr.kind == REC_RST_OUT)
 		return judge_leaving(j);
-	if (j->ev->hdr.kind == REC_RST_SENT &&
-	    (judge_listener(j) || judge_orphan(j) || judge_forgotten(j)))
+	if (j->ev->hdr.kind == REC_RST_SENT && (judge_listener(j) || judge_orphan(j)))
+		return true;
+	if (was_given_up(j))
+		return false;
+	if (j->ev->hdr.kind == REC_RST_SENT && judge_forgotten(j))
 		return true;
 	if (!reset_without_socket(j) || packet_is_syn(&j->ev->pkt))
 		return false;

@@ -84,15 +84,7 @@ static bool had_ended(const struct judge *j, const struct race *r)
 
 	if (ev->mem.closed_ns > r->established_ns && ev->mem.closed_ns <= ev->hdr.mono_ns)
 		return true;
-	timeline_each_event(j->tl, e) {
-		bool ends = e->hdr.kind == REC_RST_RECV || e->hdr.kind == REC_SOCK_ERR ||
-			    (e->hdr.kind == REC_RST_SENT && e != ev);
-
-		if (ends && e->hdr.netns == ev->hdr.netns && e->hdr.mono_ns < ev->hdr.mono_ns &&
-		    e->hdr.mono_ns >= r->established_ns)
-			return true;
-	}
-	return false;
+	return fact_had_ended(j, r->established_ns);
 }
 
 static void evidence(struct judge *j, const struct race *r)

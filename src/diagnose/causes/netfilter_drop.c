@@ -22,7 +22,10 @@ static bool connection_suffers(const struct judge *j)
 	const struct rec_event *ev = j->ev;
 	bool icmp = ev->pkt.icmp_type != 0;
 
-	if (ev->pkt.tuple.proto != IPPROTO_TCP || (packet_is_syn(&ev->pkt) && !icmp))
+	if (ev->pkt.tuple.proto != IPPROTO_TCP)
+		return true;
+	/* A SYN, or its answer: the connection can't even begin. */
+	if (!icmp && ev->pkt.tcp_flags & TCPHDR_SYN && !(ev->pkt.tcp_flags & TCPHDR_RST))
 		return true;
 	timeline_each_event(j->tl, e) {
 		if (e == ev || e->hdr.mono_ns < ev->hdr.mono_ns)

@@ -35,6 +35,21 @@ static const char *answer(const struct rec_event *e)
 	return say_icmp(&icmp);
 }
 
+/* A SYN that gets a reset, or an ICMP error that ends connect() with ECONNREFUSED. */
+static bool looks_refused(const struct rec_event *e)
+{
+	bool v6 = e->pkt.tuple.family == 6;
+	uint8_t type = e->hdr.kind == REC_REJECT ? (uint8_t)(e->reason >> 8) : e->pkt.icmp_type;
+	uint8_t code = e->hdr.kind == REC_REJECT ? (uint8_t)e->reason : e->pkt.icmp_code;
+
+	/* The reset for a SYN has no number of its own: it acknowledges. RFC 9293 section 3.10.7.1. */
+	if (e->hdr.kind == REC_RST_OUT)
+		return e->pkt.tcp_flags & TCPHDR_ACK && !e->pkt.seq;
+	if (!packet_is_syn(&e->pkt) && e->pkt.tuple.proto != IPPROTO_UDP)
+		return false;
+	return !type || (v6 ? type == 1 && code == 4 : type == 3 && code == 3);
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
@@ -53,7 +68,8 @@ static bool judge(struct judge *j)
 			"at the %s hook (IPv%u, %s chains) of %s, and answered it with %s.",
 			say_tuple(&refused), w.hook ? w.hook : "(unknown)", refused.family,
 			w.chain ? w.chain : "its", say_netns(j, e->hdr.netns), answer(e));
-	verdict_explain(j->v, "To its sender it looks as if nobody listened there.");
+	if (looks_refused(e))
+		verdict_explain(j->v, "To its sender it looks as if nobody listened there.");
 	if (e->hdr.kind == REC_REJECT)
 		verdict_evidence(j->v, "the rule's own function was called for %s: %s",
 				 say_packet(&e->pkt), say_stack(j, e));

@@ -16,22 +16,36 @@ static const char *destroyer(const struct judge *j)
 	return "another part of the kernel";
 }
 
+/* An error is reported when the state is CLOSE already. */
+static uint8_t state_before(const struct judge *j)
+{
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_STATE && e->new_state == TCP_CLOSE &&
+		    e->sock.addr == j->ev->sock.addr && fact_stack_of(j, e, "tcp_abort"))
+			return e->old_state;
+	}
+	return j->ev->sock.state;
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	const char *who = say_task(e);
 
-	if (!fact_stack(j, "tcp_abort") || (e->hdr.kind == REC_RST_SENT && !e->active))
+	/* A listening socket that is destroyed resets what waits in its queue: closed-socket tells. */
+	if (!fact_stack(j, "tcp_abort") || fact_stack(j, "inet_csk_listen_stop") ||
+	    (e->hdr.kind == REC_RST_SENT && !e->active))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
 			"Somebody other than its own process had the kernel destroy this "
-			"connection: %s%s%s. The peer %s gets a reset, and the process that holds "
-			"the socket sees ECONNABORTED.",
-			*who ? who : "", *who ? ", by " : "", destroyer(j),
-			say_dst(&e->sock.tuple));
+			"connection: %s%s%s.",
+			*who ? who : "", *who ? ", by " : "", destroyer(j));
+	if (fact_event(j, REC_RST_SENT) || fact_event(j, REC_RST_OUT))
+		verdict_explain(j->v, "The peer %s gets a reset.", say_dst(&e->sock.tuple));
+	verdict_explain(j->v, "The process that holds the socket sees ECONNABORTED.");
 	verdict_evidence(j->v, "tcp_abort() was called for a socket in %s: %s",
-			 tcp_state_name(e->sock.state), say_stack(j, e));
+			 tcp_state_name(state_before(j)), say_stack(j, e));
 	if (*who)
 		verdict_evidence(j->v, "it ran in %s (%s)", who, say_netns(j, e->hdr.netns));
 	if (e->err)

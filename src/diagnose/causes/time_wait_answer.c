@@ -86,10 +86,10 @@ static void explain(struct judge *j, const struct rec_tuple *syn)
 				      "with a reset, and forgot the old one.");
 	else
 		verdict_explain(j->v,
-				"The SYN could be a stray duplicate of the old one (its sequence "
-				"number "
-				"is not above the old one's, nor a timestamp newer), so the kernel "
-				"%s.",
+				"The SYN could be a stray duplicate of the old one: its sequence "
+				"number is not above the old one's, nor a timestamp newer; or the "
+				"old one still waits for its peer to close (FIN_WAIT2), where "
+				"neither counts. So the kernel %s.",
 				answer(j->ev));
 }
 
