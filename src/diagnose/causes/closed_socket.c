@@ -121,6 +121,10 @@ static bool judge_forgotten(struct judge *j)
 			      "service or the whole host was restarted meanwhile, or took over the "
 			      "address, and the "
 			      "client did not notice.");
+	if (!e->pkt.payload)
+		verdict_explain(j->v, "Or, as the packet carries no data, it was to end a "
+				      "handshake "
+				      "and did not fit it; that can't be told apart here.");
 	verdict_evidence(j->v, "%s met the listening socket only: %s", say_packet(&e->pkt),
 			 say_stack(j, e));
 	tell_close(j, say_src(&j->ev->pkt.tuple));
