@@ -16,13 +16,11 @@ INLINE u8 flags_of(u64 th)
 INLINE int begin(u32 what, u64 sk, u64 skb)
 {
 	struct call c = {.sk = sk, .what = what};
-	u64 key = call_key();
 
 	if (!packet_read(skb, false, &c.pkt))
 		return 0;
-	c.ns = bpf_ktime_get_ns();
 	c.netns = net_inum(BPF_CORE_READ((struct sock *)sk, __sk_common.skc_net.net));
-	bpf_map_update_elem(&calls, &key, &c, BPF_ANY);
+	call_begin(&c);
 	return 0;
 }
 

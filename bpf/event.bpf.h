@@ -16,8 +16,6 @@ INLINE struct rec_handshake *handshake_of(const struct rec_tuple *t, u32 netns)
 	struct rec_handshake *h, none = {};
 	struct flow_key key;
 
-	if (!t)
-		return NULL;
 	flow_key_set(&key, t, netns);
 	h = bpf_map_lookup_elem(&handshakes, &key);
 	if (h)
@@ -76,8 +74,6 @@ INLINE struct count_value *event_admit(struct count_key *key, const struct rec_t
 {
 	struct count_value *v;
 
-	if (!key || !t)
-		return NULL;
 	key->proto = t->proto;
 	key->family = t->family;
 	v = count_slot(key);
@@ -101,8 +97,6 @@ INLINE struct count_value *event_admit(struct count_key *key, const struct rec_t
 INLINE void event_init(struct rec_event *r, const struct count_key *key, const struct rec_tuple *t,
 		       u64 now)
 {
-	if (!r || !key || !t)
-		return;
 	/* In parts: clang makes no memset of more than 1024 bytes for BPF. */
 	__builtin_memset(r, 0, __builtin_offsetof(struct rec_event, kstack));
 	asm volatile("" ::: "memory");
@@ -246,7 +240,7 @@ INLINE void event_hooks(struct rec_event *r, struct net *net)
 	struct nf_hook_entries *e;
 	u16 n;
 
-	if (!r || !net)
+	if (!net)
 		return;
 	if (r->pkt.tuple.family == 6)
 		e = BPF_CORE_READ(net, nf.hooks_ipv6[0]);

@@ -81,8 +81,6 @@ INLINE int tuple_wanted(const struct rec_tuple *t)
 {
 	u8 need = 0, got = 0;
 
-	if (!t)
-		return 0;
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < CONFIG_HOSTS && i < cfg.nr_hosts; i++) {
 		const volatile struct config_host *h = &cfg.hosts[i];
@@ -129,8 +127,6 @@ INLINE int flow_wanted(const struct rec_packet *p, u64 sk, u32 netns, bool sende
 {
 	const struct rec_tuple *t;
 
-	if (!p)
-		return 0;
 	t = &p->tuple;
 	if (cfg.flow_filter && !tuple_wanted(t) &&
 	    !(p->has & PKT_CT && (tuple_wanted(&p->ct_orig) || tuple_wanted(&p->ct_reply))))
@@ -153,8 +149,6 @@ INLINE int wanted(const struct rec_packet *p, u64 sk, u32 netns, u64 ifname, boo
 
 	if (!cfg.filtered)
 		return 1;
-	if (!p)
-		return 0;
 	t = &p->tuple;
 	if (cfg.netns && netns != cfg.netns)
 		return 0;
@@ -187,8 +181,6 @@ INLINE int flow_limit(u32 kind, u32 reason, u64 location, const struct rec_tuple
 	struct limit_key key = {.location = location, .reason = reason, .kind = kind};
 	struct limit_value *v, first = {.window_ns = now, .n = 1};
 
-	if (!t)
-		return 0;
 	flow_key_set(&key.flow, t, 0);
 	v = bpf_map_lookup_elem(&limits, &key);
 	if (!v) {

@@ -66,14 +66,12 @@ INLINE int on_tcp_conn_request(void *ctx, u64 sk, u64 skb, u64 unused)
 {
 	struct call c = {.sk = sk, .what = CALL_REQUEST};
 	struct rec_handshake *h;
-	u64 key = call_key();
 
 	if (!read_packet(&c.pkt, skb, sk, &c.netns))
 		return 0;
-	c.ns = bpf_ktime_get_ns();
 	c.step = syn_step((struct sock *)sk);
 	c.drops = listen_drops((struct sock *)sk);
-	bpf_map_update_elem(&calls, &key, &c, BPF_ANY);
+	call_begin(&c);
 	h = handshake_of(&c.pkt.tuple, c.netns);
 	if (h) {
 		__builtin_memset(h, 0, sizeof(*h));
@@ -140,12 +138,9 @@ AT_FUNCTION(cookie_v6_init_sequence, COOKIE_V6_INIT)
 INLINE int cookie_check(u64 sk, u64 skb)
 {
 	struct call c = {.sk = sk, .what = CALL_COOKIE};
-	u64 key = call_key();
 
-	if (!read_packet(&c.pkt, skb, sk, &c.netns))
-		return 0;
-	c.ns = bpf_ktime_get_ns();
-	bpf_map_update_elem(&calls, &key, &c, BPF_ANY);
+	if (read_packet(&c.pkt, skb, sk, &c.netns))
+		call_begin(&c);
 	return 0;
 }
 

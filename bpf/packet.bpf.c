@@ -57,8 +57,6 @@ INLINE int note_syn_sent(struct sock *sk, struct net_device *dev, const struct r
 	struct rec_tuple own = {};
 	u64 id = (u64)sk;
 
-	if (!t)
-		return 0;
 	s = bpf_map_lookup_elem(&syn_sent, &id);
 	if (s) {
 		s->count++;

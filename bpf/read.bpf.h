@@ -220,8 +220,6 @@ INLINE int packet_read(u64 skb, bool at_data, struct rec_packet *p)
 	u32 off, end = 0;
 	u8 had;
 
-	if (!p)
-		return 0;
 	l3 = skb_l3((void *)skb, at_data, p);
 	had = p->has;
 	if (!l3)
@@ -247,8 +245,6 @@ INLINE int packet_read_quoted(u64 skb, bool at_data, struct rec_packet *p)
 	u32 off, end = 0;
 	const void *l3;
 
-	if (!p)
-		return 0;
 	type = p->icmp_type;
 	code = p->icmp_code;
 	l3 = skb_l3((void *)skb, at_data, p);
@@ -304,8 +300,6 @@ INLINE int packet_read_ct(u64 skb, struct rec_packet *p)
 	unsigned long nfct = BPF_CORE_READ((struct sk_buff *)skb, _nfct);
 	struct nf_conn *ct = (void *)(nfct & ~7ul);
 
-	if (!p)
-		return 0;
 	p->ctinfo = nfct ? nfct & 7 : CTINFO_NONE;
 	if (!ct || !bpf_core_type_exists(struct nf_conn))
 		return 0;
@@ -344,8 +338,6 @@ INLINE int sock_tuple(u64 addr, struct rec_tuple *t)
 	u16 num = BPF_CORE_READ(sk, __sk_common.skc_num);
 	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 
-	if (!t)
-		return 0;
 	/*
 	 * skc_num is 0 once unhashed (net/ipv4/inet_hashtables.c __inet_put_port); inet_sport
 	 * stays.
@@ -381,8 +373,6 @@ INLINE int sock_read(u64 addr, struct rec_sock *s)
 	struct tcp_sock *tp = (void *)sk;
 	unsigned long flags;
 
-	if (!s)
-		return 0;
 	sock_tuple(addr, &s->tuple);
 	s->addr = addr;
 	s->flags = SOCK_PRESENT;

@@ -291,6 +291,27 @@ unsigned hit_all(struct judge *j)
 	return (unsigned)j->v->hit.n;
 }
 
+void hit_closer(struct judge *j, const char *did)
+{
+	const struct rec_event *e = j->ev;
+
+	if (e->task.pid)
+		verdict_hit(j->v, "%s (%s) %s; its peer %s gets the reset", say_task(e),
+			    say_netns(j, e->hdr.netns), did, say_dst(&e->sock.tuple));
+}
+
+void evidence_thrown_away(struct judge *j)
+{
+	const struct rec_sock *s = &j->ev->sock;
+
+	if (s->unread)
+		verdict_evidence(j->v, "%u bytes were received and not read", s->unread);
+	if (s->write_seq != s->snd_una)
+		verdict_evidence(j->v,
+				 "%u bytes were sent or queued and not acknowledged: they are lost",
+				 s->write_seq - s->snd_una);
+}
+
 /* ---- reasons and endings --------------------------------------------------------------------- */
 
 const char *fact_reason(const struct rec_event *e)

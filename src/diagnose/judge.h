@@ -206,5 +206,9 @@ void fix_rules(struct judge *j, const struct hook_place *w, const struct rec_tup
  * the processes in whose calls it failed. Each once. Returns how many.
  */
 unsigned hit_all(struct judge *j);
+/* Adds the task that resets its own connection, if it is known, and its peer; did: "closed". */
+void hit_closer(struct judge *j, const char *did);
+/* What the socket under judgement had received or sent, and what is lost with it. */
+void evidence_thrown_away(struct judge *j);
 
 #endif

@@ -21,15 +21,8 @@ static bool judge(struct judge *j)
 			"leaves a socket that can be used anew.",
 			e->task.pid ? say_task(e) : "The process", say_dst(&e->sock.tuple));
 	verdict_evidence(j->v, "the stack shows it: %s", say_stack(j, e));
-	if (e->sock.unread)
-		verdict_evidence(j->v, "%u bytes were received and not read", e->sock.unread);
-	if (e->sock.write_seq != e->sock.snd_una)
-		verdict_evidence(j->v,
-				 "%u bytes were sent or queued and not acknowledged: they are lost",
-				 e->sock.write_seq - e->sock.snd_una);
-	if (e->task.pid)
-		verdict_hit(j->v, "%s (%s) dissolved it; its peer %s gets the reset", say_task(e),
-			    say_netns(j, e->hdr.netns), say_dst(&e->sock.tuple));
+	evidence_thrown_away(j);
+	hit_closer(j, "dissolved it");
 	hit_all(j);
 	verdict_fix(j->v, "none",
 		    "see the call: strace -f -e trace=connect -p %u   (sa_family=AF_UNSPEC; an "

@@ -42,9 +42,7 @@ static bool judge(struct judge *j)
 	if (e->sock.unread)
 		verdict_evidence(j->v, "%u bytes from %s were unread in the receive queue",
 				 e->sock.unread, say_dst(&e->sock.tuple));
-	if (e->task.pid)
-		verdict_hit(j->v, "%s (%s) %s; its peer %s gets the reset", say_task(e),
-			    say_netns(j, e->hdr.netns), did, say_dst(&e->sock.tuple));
+	hit_closer(j, did);
 	hit_all(j);
 	if (ending != TASK_RUNS)
 		verdict_fix(j->v, "none",

@@ -54,9 +54,7 @@ static bool judge_linger2(struct judge *j)
 				 "no part, all that was sent is acknowledged, and TCPAbortOnLinger "
 				 "grew by %llu: %s",
 				 (unsigned long long)fact_counter(j, counters[0]), say_stack(j, e));
-	if (e->task.pid)
-		verdict_hit(j->v, "%s (%s) closed; its peer %s gets the reset", say_task(e),
-			    say_netns(j, e->hdr.netns), say_dst(&e->sock.tuple));
+	hit_closer(j, "closed");
 	hit_all(j);
 	verdict_fix(j->v,
 		    "the peer can still send its rest; the socket waits for that up to "
@@ -81,15 +79,8 @@ static bool judge(struct judge *j)
 			"normally.",
 			say_ending(ending, e->task.signal));
 	verdict_evidence(j->v, "SO_LINGER is on with time 0; %s", say_stack(j, e));
-	if (e->sock.unread)
-		verdict_evidence(j->v, "%u bytes were received and not read", e->sock.unread);
-	if (e->sock.write_seq != e->sock.snd_una)
-		verdict_evidence(j->v,
-				 "%u bytes were sent or queued and not acknowledged: they are lost",
-				 e->sock.write_seq - e->sock.snd_una);
-	if (e->task.pid)
-		verdict_hit(j->v, "%s (%s) closed; its peer %s gets the reset", say_task(e),
-			    say_netns(j, e->hdr.netns), say_dst(&e->sock.tuple));
+	evidence_thrown_away(j);
+	hit_closer(j, "closed");
 	hit_all(j);
 	verdict_fix(j->v,
 		    "connections end normally, and the closing side keeps a TIME_WAIT entry for a "

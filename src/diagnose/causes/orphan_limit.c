@@ -77,9 +77,7 @@ static bool judge(struct judge *j)
 			"has used up its memory (the third number of net.ipv4.tcp_mem).",
 			say_dst(&e->sock.tuple));
 	evidence(j);
-	if (e->task.pid)
-		verdict_hit(j->v, "%s (%s) had closed it; its peer %s gets the reset", say_task(e),
-			    say_netns(j, e->hdr.netns), say_dst(&e->sock.tuple));
+	hit_closer(j, "had closed it");
 	hit_all(j);
 	verdict_fix(j->v, "lists only: which of both it was, and how many there are",
 		    "dmesg | grep -e 'too many orphaned sockets' -e 'out of memory -- consider "
