@@ -312,6 +312,34 @@ void evidence_thrown_away(struct judge *j)
 				 s->write_seq - s->snd_una);
 }
 
+void fix_accept(struct judge *j, const struct rec_sock_info *listener)
+{
+	verdict_fix(j->v, "none; a longer queue only hides a process that never catches up",
+		    "let %s call accept() again, or faster: it is stuck, overloaded or out of file "
+		    "descriptors",
+		    listener && listener->pid ? say_owner(j, listener) : "the process");
+}
+
+void fix_backlog(struct judge *j, uint32_t limit)
+{
+	int64_t max;
+
+	if (!fact_sysctl(j, "net.core.somaxconn", &max))
+		return;
+	/* net/socket.c __sys_listen: the smaller of the backlog asked for and somaxconn counts. */
+	if ((int64_t)limit >= max)
+		verdict_fix(j->v,
+			    "bursts are queued instead of refused; takes effect when the service "
+			    "calls listen() again with as large a backlog",
+			    "%ssysctl -w net.core.somaxconn=%u   (now %d)",
+			    say_netns_prefix(j, j->ev->hdr.netns), (unsigned)max * 2, (int)max);
+	else
+		verdict_fix(j->v, "bursts are queued instead of refused",
+			    "let the service ask for a larger backlog in listen(): it has %u, up "
+			    "to %d is allowed (net.core.somaxconn)",
+			    limit, (int)max);
+}
+
 /* ---- reasons and endings --------------------------------------------------------------------- */
 
 const char *fact_reason(const struct rec_event *e)

@@ -206,6 +206,9 @@ void fix_rules(struct judge *j, const struct hook_place *w, const struct rec_tup
  * the processes in whose calls it failed. Each once. Returns how many.
  */
 unsigned hit_all(struct judge *j);
+/* An accept queue that is full: what its process can do, and how it can be made longer than limit. */
+void fix_accept(struct judge *j, const struct rec_sock_info *listener);
+void fix_backlog(struct judge *j, uint32_t limit);
 /* Adds the task that resets its own connection, if it is known, and its peer; did: "closed". */
 void hit_closer(struct judge *j, const char *did);
 /* What the socket under judgement had received or sent, and what is lost with it. */

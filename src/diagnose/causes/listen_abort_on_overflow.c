@@ -23,22 +23,13 @@ static bool queue_was_full(const struct judge *j)
 
 static void fixes(struct judge *j, const struct rec_sock_info *listener)
 {
-	const char *prefix = say_netns_prefix(j, j->ev->hdr.netns);
-	int64_t max;
-
-	verdict_fix(j->v, "none; a longer queue only hides a process that never catches up",
-		    "let %s call accept() again, or faster: it is stuck, overloaded or out of file "
-		    "descriptors",
-		    listener && listener->pid ? say_owner(j, listener) : "the process");
+	fix_accept(j, listener);
 	verdict_fix(j->v,
 		    "bursts are survived: the client's kernel tries again for a while instead of "
 		    "failing at once, also where the service never recovers",
-		    "%ssysctl -w net.ipv4.tcp_abort_on_overflow=0", prefix);
-	if (fact_sysctl(j, sysctls[1], &max))
-		verdict_fix(j->v, "bursts are queued instead of refused",
-			    "let the service ask for a larger backlog in listen(): it has %u, up "
-			    "to %d is allowed (net.core.somaxconn)",
-			    j->ev->sock.max_backlog, (int)max);
+		    "%ssysctl -w net.ipv4.tcp_abort_on_overflow=0",
+		    say_netns_prefix(j, j->ev->hdr.netns));
+	fix_backlog(j, j->ev->sock.max_backlog);
 }
 
 static bool judge(struct judge *j)

@@ -84,24 +84,8 @@ static void fixes(struct judge *j, const struct finding *f)
 				    prefix, (unsigned)value * 4, (int)value);
 		return;
 	}
-	verdict_fix(j->v, "none; a longer queue only hides a process that never catches up",
-		    "let %s call accept() again, or faster: it is stuck, overloaded or out of file "
-		    "descriptors",
-		    f->listener && f->listener->pid ? say_owner(j, f->listener) : "the process");
-	if (!fact_sysctl(j, sysctls[0], &value))
-		return;
-	/* net/socket.c __sys_listen: the smaller of the backlog asked for and somaxconn counts. */
-	if ((int64_t)f->limit >= value)
-		verdict_fix(j->v,
-			    "bursts are queued instead of refused; takes effect when the service "
-			    "calls listen() again with as large a backlog",
-			    "%ssysctl -w net.core.somaxconn=%u   (now %d)", prefix,
-			    (unsigned)value * 2, (int)value);
-	else
-		verdict_fix(j->v, "bursts are queued instead of refused",
-			    "let the service ask for a larger backlog in listen(): it has %u, up "
-			    "to %d is allowed (net.core.somaxconn)",
-			    f->limit, (int)value);
+	fix_accept(j, f->listener);
+	fix_backlog(j, f->limit);
 }
 
 static void tell(struct judge *j, const struct finding *f, const struct rec_tuple *service)
