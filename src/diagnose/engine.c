@@ -156,6 +156,29 @@ static void judge_event(struct judge *j, struct best *best)
 	}
 }
 
+/*
+ * A packet that comes while its socket resets the connection finds the socket gone: it is unhashed
+ * before the reset leaves (net/ipv4/tcp.c tcp_set_state, __tcp_close). Its answer only follows from
+ * that reset.
+ */
+static bool is_overtaken(const struct timeline *tl, const struct rec_event *e)
+{
+	bool listens = e->sock.flags & SOCK_PRESENT && e->sock.state == TCP_LISTEN;
+
+	if (e->active || (!listens && e->sock.flags & SOCK_PRESENT))
+		return false;
+	if (e->hdr.kind != REC_RST_SENT && e->hdr.kind != REC_RST_OUT &&
+	    (e->hdr.kind != REC_DROP || (!listens && strcmp(e->reason_name, "NO_SOCKET") != 0)))
+		return false;
+	timeline_each_event(tl, other) {
+		if (other->hdr.kind == REC_RST_SENT && other->active &&
+		    other->hdr.netns == e->hdr.netns &&
+		    same_connection(&other->sock.tuple, &e->pkt.tuple))
+			return true;
+	}
+	return false;
+}
+
 /* An answer that is an error tells nothing, which is not the same as nothing being there. */
 static void tell_failed_lookups(const struct timeline *tl, struct verdict *v)
 {
@@ -186,7 +209,8 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 		if (weight == WEIGHT_NONE)
 			continue;
 		events += weight == WEIGHT_HARD;
-		judge_event(&j, &best);
+		if (!is_overtaken(tl, e))
+			judge_event(&j, &best);
 	}
 	if (!best.cause)
 		return 0;

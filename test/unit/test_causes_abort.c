@@ -304,6 +304,29 @@ static void process_killed_or_lingering(void **state)
 	assert_true(story_says(s, "was killed by a signal with SO_LINGER"));
 }
 
+/* The socket is unhashed before its reset leaves: what was on its way then meets only the listener. */
+static void process_killed_while_packets_come(void **state)
+{
+	struct story *s = *state;
+	struct rec_tuple to_service = tcp("10.0.1.2", 5000, "10.0.2.2", 80);
+	struct rec_event *late = story_event(s, REC_RST_SENT, to_service), *e;
+
+	story_own_socket(late, TCP_LISTEN);
+	late->pkt.has |= PKT_L4;
+	late->pkt.tcp_flags = ACK;
+	late->pkt.payload = 424;
+	judged(s, "closed-socket, likely");
+	e = abort_by_close(s);
+	e->sock.unread = 1000;
+	e->task.ending = TASK_KILLED;
+	e->task.signal = SIGSEGV;
+	story_reason(e, "TCP_ABORT_ON_CLOSE");
+	judged(s, "process-killed, certain");
+	assert_int_equal(s->v.events, 2);
+	e->sock.tuple.dport++; /* that was another connection */
+	judged(s, "closed-socket, likely");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +347,7 @@ int main(void)
 		story_test(process_killed_is_not_just_any_end),
 		story_test(process_killed_on_a_kernel_that_tells_of_the_drop_only),
 		story_test(process_killed_or_lingering),
+		story_test(process_killed_while_packets_come),
 	};
 
 	return cmocka_run_group_tests_name("causes of aborts", tests, NULL, NULL);
