@@ -102,6 +102,7 @@ INLINE void event_init(struct rec_event *r, const struct count_key *key, const s
 	asm volatile("" ::: "memory");
 	__builtin_memset(r->kstack, 0, sizeof(r->kstack));
 	__builtin_memset(r->ustack, 0, sizeof(r->ustack));
+	__builtin_memset(&r->nf, 0, sizeof(r->nf));
 	r->hdr.magic = REC_MAGIC;
 	r->hdr.version = REC_VERSION;
 	r->hdr.kind = key->kind;

@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 2
+#define REC_VERSION 3
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -52,6 +52,11 @@ typedef int64_t s64;
 	X(NEIGH, "neighbour", rec_neigh, "neighbour looked up")                                     \
 	X(SYSCTL, "sysctl", rec_sysctl, "sysctl read")                                              \
 	X(COUNTER, "counter", rec_counter, "kernel counter read")                                   \
+	X(HOOK, "hook", rec_hook, "netfilter hook function looked up")                              \
+	X(RULE, "rule", rec_rule, "firewall rule looked up")                                        \
+	X(BPF_PROG, "bpf_program", rec_bpf_prog, "attached BPF program looked up")                  \
+	X(NFQUEUE, "nfqueue", rec_nfqueue, "netfilter queue looked up")                             \
+	X(LINK, "link", rec_link, "network device looked up")                                       \
 	X(SYMBOL, "symbol", rec_symbol, "kernel symbol resolved")                                   \
 	X(ANSWER, "answer", rec_answer, "lookup finished")
 /* clang-format on */
@@ -223,6 +228,38 @@ enum handshake_step {
 /* TW_ANSWER: include/net/tcp.h enum tcp_tw_status. */
 enum tw_answer { TW_NOTHING, TW_RST, TW_ACK, TW_SYN, TW_ACK_OOW, TW_COUNT };
 
+/*
+ * What netfilter did with this very packet, as probes on its functions saw it (kprobe tier): the hook
+ * function that was entered last, and how a verdict came about there.
+ */
+#define NF_HOOK 0x01   /* function, priv, pf, hook are real */
+#define NF_CHAIN 0x02  /* … it was an nftables base chain: table, base, policy are real */
+#define NF_RULE 0x04   /* a rule's expression gave the verdict: expr, expr_function */
+#define NF_HANDLE 0x08 /* … and the rule was found: handle; chain, if its name isn't empty */
+#define NF_INVALID \
+	0x10 /* conntrack called the packet INVALID: invalid, its own words ("": it gave none) */
+#define NF_COVERED \
+	0x20 /* every hook function that is registered has its probe: the last entered is the one */
+#define NF_NAME_MAX 64
+
+struct rec_nf {
+	u64 function; /* address of the hook function, or a few bytes into it */
+	u64 priv;     /* what it was registered with: nft_base_chain, xt_table, bpf_nf_link… */
+	u64 expr;     /* address of the nft_expr */
+	u64 expr_function; /* what evaluated it: nft_immediate_eval, nft_lookup_eval (a verdict map)… */
+	u64 handle;
+	u8 has;
+	u8 pf;	   /* NFPROTO_* of the hook */
+	u8 hook;   /* its number in that family */
+	u8 family; /* NFPROTO_* of the table */
+	u8 policy; /* of the base chain: 0 drop, 1 accept */
+	u8 pad[3];
+	char table[NF_NAME_MAX];
+	char base[NF_NAME_MAX];	 /* base chain */
+	char chain[NF_NAME_MAX]; /* of the rule */
+	char invalid[96];
+};
+
 /* Who names the reason of an event. */
 enum reason_from { REASON_NONE, REASON_TOLD, REASON_DERIVED };
 
@@ -260,6 +297,7 @@ struct rec_event {
 	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: those at PRE_ROUTING */
 	u64 kstack[REC_KSTACK_MAX];
 	u64 ustack[REC_USTACK_MAX];
+	struct rec_nf nf;
 };
 
 /* ---- what lookups found ---------------------------------------------------------------------- */
@@ -366,6 +404,123 @@ struct rec_counter {
 	char name[48]; /* "TcpExtListenOverflows" */
 };
 
+/* Whose a netfilter hook function is. */
+enum hook_maker {
+	HOOK_KERNEL = 1, /* the kernel's own: conntrack, NAT, defragmentation, br_netfilter… */
+	HOOK_NFTABLES,	 /* a base chain (iptables-nft makes those too) */
+	HOOK_IPTABLES,	 /* iptables-legacy, arptables-legacy, ebtables-legacy */
+	HOOK_BPF,	 /* a BPF program */
+	HOOK_FOREIGN,	 /* a module that does not belong to the kernel */
+	HOOK_MAKER_COUNT,
+};
+
+/* One function at one hook point; records of one answer come in call order. */
+struct rec_hook {
+	struct rec_hdr hdr;
+	u64 question;
+	u64 function; /* address */
+	u64 priv;     /* what it was registered with */
+	s32 priority;
+	u32 prog_id;  /* HOOK_BPF */
+	u32 prog_pid; /* HOOK_BPF: a process that holds it, 0 unknown or pinned */
+	u32 ifindex;  /* netdev family: of the device */
+	u8 pf;	      /* NFPROTO_*: ipv4, ipv6, arp, bridge, netdev, inet (ingress) */
+	u8 hook;      /* number in that family */
+	u8 maker;     /* enum hook_maker */
+	u8 policy;    /* HOOK_NFTABLES: 0 drop, 1 accept */
+	u8 family;    /* HOOK_NFTABLES: NFPROTO_* of the table */
+	u8 nat;	      /* called by the kernel's NAT hook of that point, not directly */
+	u8 pad[2];
+	char name[64];	 /* of the function, "" unknown */
+	char module[32]; /* "" the kernel itself */
+	char table[NF_NAME_MAX];
+	char chain[NF_NAME_MAX];
+	char type[16]; /* of the chain: "filter" */
+	char prog_name[32];
+	char prog_comm[16]; /* of prog_pid */
+	char ifname[16];
+};
+
+enum rule_maker { RULE_NFTABLES = 1, RULE_IPTABLES_NFT, RULE_IPTABLES_LEGACY, RULE_MAKER_COUNT };
+
+#define RULE_ASKED 0x01	  /* the one that was asked for by its handle */
+#define RULE_POLICY 0x02  /* not a rule: the policy of the base chain */
+#define RULE_COUNTED 0x04 /* packets is real */
+#define RULE_MOVED 0x08 /* its counter rose since the last look at it (or, at the first, isn't 0) */
+
+/* A rule that was asked for, or one of those that may drop packets at a hook point. */
+struct rec_rule {
+	struct rec_hdr hdr;
+	u64 question;
+	u64 handle;  /* nftables */
+	u64 packets; /* that it matched, by its counter */
+	u32 number;  /* in its chain, from 1; 0 unknown */
+	u8 family;   /* NFPROTO_* of the table */
+	u8 hook;     /* of the base chain that leads to it, number in that family */
+	u8 maker;    /* enum rule_maker */
+	u8 flags;    /* RULE_* */
+	char table[NF_NAME_MAX];
+	char chain[NF_NAME_MAX];
+	char base[NF_NAME_MAX]; /* base chain that leads to it */
+	char text[448];		/* as its maker prints it; cut with "…" */
+};
+
+enum bpf_place {
+	BPF_AT_XDP = 1,
+	BPF_AT_TC_INGRESS,
+	BPF_AT_TC_EGRESS,
+	BPF_AT_CGROUP_INGRESS, /* cgroup_skb */
+	BPF_AT_CGROUP_EGRESS,
+	BPF_AT_CGROUP_CONNECT, /* cgroup/connect4, connect6: can forbid connect() */
+	BPF_AT_CGROUP_BIND,
+	BPF_AT_SOCKET, /* a socket filter */
+	BPF_PLACE_COUNT,
+};
+
+struct rec_bpf_prog {
+	struct rec_hdr hdr;
+	u64 question;
+	u32 id;
+	u32 pid;       /* a process that holds it or its link, 0 unknown or pinned */
+	u64 loaded_ns; /* CLOCK_BOOTTIME */
+	u32 uid;       /* who loaded it */
+	u32 ifindex;
+	u8 place; /* enum bpf_place */
+	u8 pad[7];
+	char name[32];
+	char comm[16]; /* of pid */
+	char ifname[16];
+	char where[80];	 /* "generic", "pref 49152 handle 0x1", "/sys/fs/cgroup/x" */
+	char pinned[80]; /* path, "" not known to be pinned */
+};
+
+struct rec_nfqueue {
+	struct rec_hdr hdr;
+	u64 question;
+	u32 queue;
+	u32 portid; /* netlink port of the program that listens */
+	u32 pid;    /* that program, 0 unknown */
+	u32 waiting;
+	u32 dropped;	  /* by the kernel, as the queue was full */
+	u32 user_dropped; /* as the program's socket was full */
+	char comm[16];
+};
+
+struct rec_link {
+	struct rec_hdr hdr;
+	u64 question;
+	u32 ifindex;
+	u32 master;	   /* ifindex, 0 none */
+	u32 flags;	   /* IFF_* */
+	u8 operstate;	   /* IF_OPER_* */
+	u8 port_state;	   /* of a bridge port: BR_STATE_*; 0xff it is none */
+	u8 vlan_filtering; /* of its bridge */
+	u8 pad;
+	char ifname[16];
+	char kind[16]; /* "veth", "bridge" */
+	char master_name[16];
+};
+
 struct rec_symbol {
 	struct rec_hdr hdr;
 	u64 addr;      /* the address asked */
@@ -419,7 +574,8 @@ REC_ASSERT_SIZE(rec_sock, 128);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_memory, 152);
-REC_ASSERT_SIZE(rec_event, 1144);
+REC_ASSERT_SIZE(rec_nf, 336);
+REC_ASSERT_SIZE(rec_event, 1480);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);
@@ -427,6 +583,11 @@ REC_ASSERT_SIZE(rec_route, 152);
 REC_ASSERT_SIZE(rec_neigh, 96);
 REC_ASSERT_SIZE(rec_sysctl, 136);
 REC_ASSERT_SIZE(rec_counter, 120);
+REC_ASSERT_SIZE(rec_hook, 392);
+REC_ASSERT_SIZE(rec_rule, 712);
+REC_ASSERT_SIZE(rec_bpf_prog, 304);
+REC_ASSERT_SIZE(rec_nfqueue, 88);
+REC_ASSERT_SIZE(rec_link, 112);
 REC_ASSERT_SIZE(rec_symbol, 176);
 REC_ASSERT_SIZE(rec_answer, 72);
 

@@ -29,6 +29,11 @@ ASSERT_QUESTION_AT(rec_route);
 ASSERT_QUESTION_AT(rec_neigh);
 ASSERT_QUESTION_AT(rec_sysctl);
 ASSERT_QUESTION_AT(rec_counter);
+ASSERT_QUESTION_AT(rec_hook);
+ASSERT_QUESTION_AT(rec_rule);
+ASSERT_QUESTION_AT(rec_bpf_prog);
+ASSERT_QUESTION_AT(rec_nfqueue);
+ASSERT_QUESTION_AT(rec_link);
 ASSERT_QUESTION_AT(rec_answer);
 
 /* A kind of question. Questions of one price share a rate limit. */
@@ -48,6 +53,12 @@ static const struct {
 	[Q_OWNER_BIT] = {owner_answer, CHEAP},
 	[Q_SYSCTL_BIT] = {sysctl_answer, CHEAP},
 	[Q_COUNTER_BIT] = {counter_answer, CHEAP},
+	[Q_HOOKS_BIT] = {hooks_answer, EXPENSIVE},
+	[Q_RULE_BIT] = {rule_answer, EXPENSIVE},
+	[Q_DROP_RULES_BIT] = {drop_rules_answer, EXPENSIVE},
+	[Q_BPF_PROGS_BIT] = {bpf_progs_answer, EXPENSIVE},
+	[Q_NFQUEUES_BIT] = {nfqueues_answer, EXPENSIVE},
+	[Q_LINK_BIT] = {link_answer, CHEAP},
 };
 
 /* Nanoseconds per question on average; a second's worth may come at once. */
@@ -142,8 +153,10 @@ static void out_publish(struct enrich *e, const struct strbuf *out)
 static bool question_same(const struct question *a, const struct question *b)
 {
 	return a->kind == b->kind && a->netns == b->netns && a->ifindex == b->ifindex &&
-	       a->inode == b->inode && tuple_equal(&a->tuple, &b->tuple) &&
-	       !strcmp(a->name, b->name);
+	       a->inode == b->inode && a->nf_family == b->nf_family && a->nf_hook == b->nf_hook &&
+	       a->cgroup == b->cgroup && a->handle == b->handle &&
+	       tuple_equal(&a->tuple, &b->tuple) && !strcmp(a->name, b->name) &&
+	       !strcmp(a->table, b->table) && !strcmp(a->chain, b->chain);
 }
 
 /* The records of c once more, as answer to l's question. */

@@ -42,6 +42,12 @@ int owner_answer(struct lookup *l);
 int route_answer(struct lookup *l);
 int sysctl_answer(struct lookup *l);
 int counter_answer(struct lookup *l);
+int hooks_answer(struct lookup *l);
+int rule_answer(struct lookup *l);
+int drop_rules_answer(struct lookup *l);
+int bpf_progs_answer(struct lookup *l);
+int nfqueues_answer(struct lookup *l);
+int link_answer(struct lookup *l);
 
 /* The kernel's interfaces want the family's own bytes of an address: the last 4, or all 16. */
 static inline const uint8_t *addr_bytes(const uint8_t addr[16], bool v4)

@@ -109,6 +109,9 @@ void field_text(const struct field *f, const void *base, const struct out_symbol
 	case FIELD_SYMBOL:
 		symbol_text(syms, v, out);
 		break;
+	case FIELD_HOOK:
+		field_hook_text(f, base, out);
+		break;
 	case FIELD_ICMP:
 		strbuf_add(out,
 			   icmp_name(packet->tuple.family, packet->icmp_type, packet->icmp_code));

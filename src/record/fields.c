@@ -81,6 +81,13 @@ void field_name_text(const struct field *f, const void *base, struct strbuf *out
 		strbuf_addf(out, "%lld", (long long)v);
 }
 
+void field_hook_text(const struct field *f, const void *base, struct strbuf *out)
+{
+	const uint8_t *at = field_at(f, base);
+
+	strbuf_add(out, nf_hook_name(at[0], at[1]));
+}
+
 void field_community_text(const struct field *f, const void *base, struct strbuf *out)
 {
 	struct rec_tuple t;
@@ -258,6 +265,125 @@ static const struct field counter_fields[] = {
 	{.type = FIELD_END},
 };
 
+static bool hook_is_chain(const void *base)
+{
+	return ((const struct rec_hook *)base)->maker == HOOK_NFTABLES;
+}
+
+static bool hook_is_bpf(const void *base)
+{
+	return ((const struct rec_hook *)base)->maker == HOOK_BPF;
+}
+
+static const struct field hook_chain_fields[] = {
+	FIELD(NAME, struct rec_hook, family, "table_family", NULL, .u.name = nf_family_name),
+	FIELD(STRING, struct rec_hook, table, "table", "table"),
+	FIELD(STRING, struct rec_hook, chain, "chain", "chain"),
+	FIELD(STRING, struct rec_hook, type, "chain_type", NULL),
+	FIELD(NAME, struct rec_hook, policy, "policy", "policy", .u.name = nf_policy_name),
+	{.type = FIELD_END},
+};
+
+static const struct field hook_bpf_fields[] = {
+	FIELD(UINT, struct rec_hook, prog_id, "prog_id", "prog"),
+	FIELD(STRING, struct rec_hook, prog_name, "prog_name", "", .optional = true),
+	FIELD(UINT, struct rec_hook, prog_pid, "pid", "pid", .optional = true),
+	FIELD(STRING, struct rec_hook, prog_comm, "comm", "comm", .optional = true),
+	{.type = FIELD_END},
+};
+
+static const struct field hook_fields[] = {
+	HEADER,
+	QUESTION(rec_hook),
+	FIELD(NAME, struct rec_hook, pf, "hook_family", "", .u.name = nf_family_name),
+	FIELD(HOOK, struct rec_hook, pf, "hook", ""), /* and the number behind it */
+	FIELD(INT, struct rec_hook, priority, "priority", "priority"),
+	FIELD(SYMBOL, struct rec_hook, function, "function", "function"),
+	FIELD(STRING, struct rec_hook, name, "name", NULL, .optional = true),
+	FIELD(HEX, struct rec_hook, priv, "priv", NULL, .optional = true),
+	FIELD(STRING, struct rec_hook, module, "module", "module", .optional = true),
+	FIELD(NAME, struct rec_hook, maker, "made_by", "by", .u.name = hook_maker_name),
+	FIELD_INLINE(hook_chain_fields, .when = hook_is_chain),
+	FIELD_INLINE(hook_bpf_fields, .when = hook_is_bpf),
+	FIELD(BOOL, struct rec_hook, nat, "below_nat", NULL, .optional = true),
+	FIELD(STRING, struct rec_hook, ifname, "interface", "dev", .optional = true),
+	FIELD(UINT, struct rec_hook, ifindex, "ifindex", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+static bool rule_is_counted(const void *base)
+{
+	return ((const struct rec_rule *)base)->flags & RULE_COUNTED;
+}
+
+static const struct field rule_fields[] = {
+	HEADER,
+	QUESTION(rec_rule),
+	FIELD(NAME, struct rec_rule, family, "table_family", "", .u.name = nf_family_name),
+	FIELD(STRING, struct rec_rule, table, "table", ""),
+	FIELD(STRING, struct rec_rule, chain, "chain", ""),
+	FIELD(STRING, struct rec_rule, base, "base_chain", NULL, .optional = true),
+	FIELD(HOOK, struct rec_rule, family, "hook", NULL),
+	FIELD(UINT, struct rec_rule, handle, "handle", "handle", .optional = true),
+	FIELD(UINT, struct rec_rule, number, "number", "number", .optional = true),
+	FIELD(NAME, struct rec_rule, maker, "made_by", "by", .u.name = rule_maker_name),
+	FIELD(FLAGS, struct rec_rule, flags, "rule_flags", NULL, .u.flags = rule_flag_names),
+	FIELD(UINT, struct rec_rule, packets, "packets", "packets", .when = rule_is_counted),
+	FIELD(STRING, struct rec_rule, text, "text", "text", .optional = true),
+	{.type = FIELD_END},
+};
+
+static const struct field bpf_prog_fields[] = {
+	HEADER,
+	QUESTION(rec_bpf_prog),
+	FIELD(UINT, struct rec_bpf_prog, id, "prog_id", "prog"),
+	FIELD(STRING, struct rec_bpf_prog, name, "prog_name", "", .optional = true),
+	FIELD(NAME, struct rec_bpf_prog, place, "place", "at", .u.name = bpf_place_name),
+	FIELD(STRING, struct rec_bpf_prog, where, "where", "where", .optional = true),
+	FIELD(STRING, struct rec_bpf_prog, ifname, "interface", "dev", .optional = true),
+	FIELD(UINT, struct rec_bpf_prog, ifindex, "ifindex", NULL, .optional = true),
+	FIELD(UINT, struct rec_bpf_prog, pid, "pid", "pid", .optional = true),
+	FIELD(STRING, struct rec_bpf_prog, comm, "comm", "comm", .optional = true),
+	FIELD(STRING, struct rec_bpf_prog, pinned, "pinned", "pinned", .optional = true),
+	FIELD(UINT, struct rec_bpf_prog, uid, "uid", NULL),
+	FIELD(NS, struct rec_bpf_prog, loaded_ns, "loaded_ns", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field nfqueue_fields[] = {
+	HEADER,
+	QUESTION(rec_nfqueue),
+	FIELD(UINT, struct rec_nfqueue, queue, "queue", ""),
+	FIELD(UINT, struct rec_nfqueue, portid, "port_id", NULL),
+	FIELD(UINT, struct rec_nfqueue, pid, "pid", "pid", .optional = true),
+	FIELD(STRING, struct rec_nfqueue, comm, "comm", "comm", .optional = true),
+	FIELD(UINT, struct rec_nfqueue, waiting, "waiting", "waiting"),
+	FIELD(UINT, struct rec_nfqueue, dropped, "dropped", "dropped"),
+	FIELD(UINT, struct rec_nfqueue, user_dropped, "user_dropped", "user_dropped"),
+	{.type = FIELD_END},
+};
+
+static bool link_is_port(const void *base)
+{
+	return ((const struct rec_link *)base)->port_state != 0xff;
+}
+
+static const struct field link_fields[] = {
+	HEADER,
+	QUESTION(rec_link),
+	FIELD(STRING, struct rec_link, ifname, "interface", ""),
+	FIELD(UINT, struct rec_link, ifindex, "ifindex", NULL),
+	FIELD(STRING, struct rec_link, kind, "link_kind", "kind", .optional = true),
+	FIELD(STRING, struct rec_link, master_name, "master", "master", .optional = true),
+	FIELD(UINT, struct rec_link, master, "master_ifindex", NULL, .optional = true),
+	FIELD(NAME, struct rec_link, port_state, "port_state", "port_state", .when = link_is_port,
+	      .u.name = bridge_state_name),
+	FIELD(BOOL, struct rec_link, vlan_filtering, "vlan_filtering", NULL, .optional = true),
+	FIELD(HEX, struct rec_link, flags, "link_flags", NULL),
+	FIELD(NAME, struct rec_link, operstate, "operstate", NULL, .u.name = operstate_name),
+	{.type = FIELD_END},
+};
+
 static const struct field symbol_fields[] = {
 	HEADER,
 	FIELD(HEX, struct rec_symbol, addr, "address", ""),
@@ -286,7 +412,9 @@ const struct field *record_fields(unsigned kind)
 		[REC_NETNS] = netns_fields,	[REC_ROUTE] = route_fields,
 		[REC_NEIGH] = neigh_fields,	[REC_SYSCTL] = sysctl_fields,
 		[REC_COUNTER] = counter_fields, [REC_SYMBOL] = symbol_fields,
-		[REC_ANSWER] = answer_fields,
+		[REC_ANSWER] = answer_fields,	[REC_HOOK] = hook_fields,
+		[REC_RULE] = rule_fields,	[REC_BPF_PROG] = bpf_prog_fields,
+		[REC_NFQUEUE] = nfqueue_fields, [REC_LINK] = link_fields,
 	};
 
 	if (REC_KIND_IS_EVENT(kind))

@@ -27,6 +27,7 @@ enum field_type {
 	FIELD_SYMBOL, /* u64, an address in the kernel */
 	FIELD_SYMBOLS, /* u64[], `u.count` of them are used: a stack or a list of functions of the kernel */
 	FIELD_ADDRESSES, /* u64[], `u.count` of them are used: addresses of a process */
+	FIELD_HOOK,	 /* two u8: NFPROTO_*, number of a hook in that family; its name */
 	FIELD_ICMP,	 /* struct rec_packet: the name of its ICMP type and code */
 	FIELD_COMMUNITY, /* struct rec_tuple, or struct rec_packet: its community id */
 	FIELD_TUPLE,	 /* struct rec_tuple: as FIELD_GROUP, and one value in a line of text */
@@ -97,6 +98,8 @@ uint64_t field_uint(const struct field *f, const void *base);
 size_t field_count(const struct field *f, const void *base);
 /* The text of a FIELD_NAME or FIELD_ERRNO: a number without a name reads as the number. */
 void field_name_text(const struct field *f, const void *base, struct strbuf *out);
+/* The text of a FIELD_HOOK. */
+void field_hook_text(const struct field *f, const void *base, struct strbuf *out);
 /* The text of a FIELD_COMMUNITY. */
 void field_community_text(const struct field *f, const void *base, struct strbuf *out);
 
@@ -107,6 +110,8 @@ extern const char
 extern const char *const ct_status_names[];
 extern const char *const sock_flag_names[];
 extern const char *const shutdown_names[];
+extern const char *const rule_flag_names[];
+extern const char *const nf_has_names[];
 extern const char *const tcp_flag_names[];
 
 const char *domain_name(unsigned domain);			      /* AF_INET: "inet" */

@@ -294,6 +294,57 @@ static const struct field memory_fields[] = {
 	{.type = FIELD_END},
 };
 
+/* ---- netfilter ------------------------------------------------------------------------------- */
+
+#define NF_WHEN(name, bit)                                         \
+	static bool nf_has_##name(const void *base)                \
+	{                                                          \
+		return ((const struct rec_nf *)base)->has & (bit); \
+	}
+NF_WHEN(hook, NF_HOOK)
+NF_WHEN(chain, NF_CHAIN)
+NF_WHEN(rule, NF_RULE)
+NF_WHEN(handle, NF_HANDLE)
+NF_WHEN(invalid, NF_INVALID)
+
+static const struct field nf_hook_fields[] = {
+	FIELD(SYMBOL, struct rec_nf, function, "function", NULL),
+	FIELD(HEX, struct rec_nf, priv, "priv", NULL, .optional = true),
+	FIELD(NAME, struct rec_nf, pf, "hook_family", NULL, .u.name = nf_family_name),
+	FIELD(HOOK, struct rec_nf, pf, "hook", NULL), /* and the number behind it */
+	{.type = FIELD_END},
+};
+
+static const struct field nf_chain_fields[] = {
+	FIELD(NAME, struct rec_nf, family, "table_family", NULL, .u.name = nf_family_name),
+	FIELD(STRING, struct rec_nf, table, "table", NULL),
+	FIELD(STRING, struct rec_nf, base, "base_chain", NULL),
+	FIELD(NAME, struct rec_nf, policy, "policy", NULL, .u.name = nf_policy_name),
+	{.type = FIELD_END},
+};
+
+static const struct field nf_rule_fields[] = {
+	FIELD(SYMBOL, struct rec_nf, expr_function, "expression", NULL),
+	FIELD(HEX, struct rec_nf, expr, "expression_address", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field nf_handle_fields[] = {
+	FIELD(STRING, struct rec_nf, chain, "chain", NULL, .optional = true),
+	FIELD(UINT, struct rec_nf, handle, "handle", NULL),
+	{.type = FIELD_END},
+};
+
+static const struct field nf_fields[] = {
+	FIELD(FLAGS, struct rec_nf, has, "has", NULL, .u.flags = nf_has_names),
+	FIELD_INLINE(nf_hook_fields, .when = nf_has_hook),
+	FIELD_INLINE(nf_chain_fields, .when = nf_has_chain),
+	FIELD_INLINE(nf_rule_fields, .when = nf_has_rule),
+	FIELD_INLINE(nf_handle_fields, .when = nf_has_handle),
+	FIELD(STRING, struct rec_nf, invalid, "invalid", NULL, .when = nf_has_invalid),
+	{.type = FIELD_END},
+};
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static bool event_has_reason(const void *base)
@@ -328,6 +379,11 @@ static bool event_has_memory(const void *base)
 	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
 
 	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m);
+}
+
+static bool event_has_nf(const void *base)
+{
+	return ((const struct rec_event *)base)->nf.has & ~NF_COVERED;
 }
 
 static const struct field head[] = {
@@ -369,6 +425,7 @@ static const struct field body[] = {
 
 static const struct field tail[] = {
 	FIELD_GROUP_OF(struct rec_event, mem, "memory", memory_fields, .when = event_has_memory),
+	FIELD_GROUP_OF(struct rec_event, nf, "netfilter", nf_fields, .when = event_has_nf),
 	FIELD(SYMBOLS, struct rec_event, kstack, "kernel_stack", NULL, .optional = true,
 	      FIELD_COUNT(struct rec_event, nr_kstack)),
 	FIELD(ADDRESSES, struct rec_event, ustack, "user_stack", NULL, .optional = true,

@@ -111,6 +111,109 @@ NAME_FUNCTION(tw_answer_name, TW_ANSWERS)
 
 NAME_FUNCTION(hook_name, HOOKS)
 
+/* include/uapi/linux/netfilter.h, NFPROTO_* */
+#define NF_FAMILIES(X) \
+	X(1, "inet")   \
+	X(2, "ip")     \
+	X(3, "arp")    \
+	X(5, "netdev") \
+	X(7, "bridge") \
+	X(10, "ip6")
+
+NAME_FUNCTION(nf_family_name, NF_FAMILIES)
+
+#define NF_POLICIES(X) \
+	X(0, "drop")   \
+	X(1, "accept")
+
+NAME_FUNCTION(nf_policy_name, NF_POLICIES)
+
+/* enum nf_inet_hooks; include/uapi/linux/netfilter_bridge.h, NF_BR_* */
+#define NF_INET_HOOKS(X)    \
+	X(0, "prerouting")  \
+	X(1, "input")       \
+	X(2, "forward")     \
+	X(3, "output")      \
+	X(4, "postrouting") \
+	X(5, "ingress")
+
+static NAME_FUNCTION(inet_hook_name, NF_INET_HOOKS)
+
+/* include/uapi/linux/netfilter_arp.h */
+#define NF_ARP_HOOKS(X) \
+	X(0, "input")   \
+	X(1, "output")  \
+	X(2, "forward")
+
+	static NAME_FUNCTION(arp_hook_name, NF_ARP_HOOKS)
+
+/* include/uapi/linux/netfilter.h, enum nf_dev_hooks */
+#define NF_DEV_HOOKS(X) \
+	X(0, "ingress") \
+	X(1, "egress")
+
+		static NAME_FUNCTION(dev_hook_name, NF_DEV_HOOKS)
+
+			const char *nf_hook_name(unsigned family, unsigned hook)
+{
+	return family == 3   ? arp_hook_name(hook)
+	       : family == 5 ? dev_hook_name(hook)
+			     : inet_hook_name(hook);
+}
+
+#define HOOK_MAKERS(X)               \
+	X(HOOK_KERNEL, "kernel")     \
+	X(HOOK_NFTABLES, "nftables") \
+	X(HOOK_IPTABLES, "iptables") \
+	X(HOOK_BPF, "bpf")           \
+	X(HOOK_FOREIGN, "foreign-module")
+
+NAME_FUNCTION(hook_maker_name, HOOK_MAKERS)
+
+#define RULE_MAKERS(X)                       \
+	X(RULE_NFTABLES, "nftables")         \
+	X(RULE_IPTABLES_NFT, "iptables-nft") \
+	X(RULE_IPTABLES_LEGACY, "iptables-legacy")
+
+NAME_FUNCTION(rule_maker_name, RULE_MAKERS)
+
+#define BPF_PLACES(X)                              \
+	X(BPF_AT_XDP, "xdp")                       \
+	X(BPF_AT_TC_INGRESS, "tc-ingress")         \
+	X(BPF_AT_TC_EGRESS, "tc-egress")           \
+	X(BPF_AT_CGROUP_INGRESS, "cgroup-ingress") \
+	X(BPF_AT_CGROUP_EGRESS, "cgroup-egress")   \
+	X(BPF_AT_CGROUP_CONNECT, "cgroup-connect") \
+	X(BPF_AT_CGROUP_BIND, "cgroup-bind")       \
+	X(BPF_AT_SOCKET, "socket-filter")
+
+NAME_FUNCTION(bpf_place_name, BPF_PLACES)
+
+/* include/uapi/linux/if_bridge.h, BR_STATE_* */
+#define BRIDGE_STATES(X)   \
+	X(0, "disabled")   \
+	X(1, "listening")  \
+	X(2, "learning")   \
+	X(3, "forwarding") \
+	X(4, "blocking")
+
+NAME_FUNCTION(bridge_state_name, BRIDGE_STATES)
+
+/* include/uapi/linux/if.h, IF_OPER_* */
+#define OPERSTATES(X)            \
+	X(0, "unknown")          \
+	X(1, "not-present")      \
+	X(2, "down")             \
+	X(3, "lower-layer-down") \
+	X(4, "testing")          \
+	X(5, "dormant")          \
+	X(6, "up")
+
+NAME_FUNCTION(operstate_name, OPERSTATES)
+
+const char *const rule_flag_names[] = {"asked", "policy", "counted", "moved", NULL};
+const char *const nf_has_names[] = {"hook", "chain", "rule", "handle", "invalid", "covered", NULL};
+
 /* ICMP type 3 is IPv4's destination unreachable, ICMPv6 type 1 IPv6's. */
 const char *reject_name(unsigned reject)
 {

@@ -20,7 +20,13 @@
 	X(ROUTE_BACK, "route_back") /* the route to tuple.src in `netns` (for rp_filter) */                            \
 	X(OWNER, "owner")	  /* the process that holds socket `inode`: one rec_sock_info */                       \
 	X(SYSCTL, "sysctl")	  /* `name` in `netns` */                                                              \
-	X(COUNTER, "counter")	  /* `name` ("TcpExtListenOverflows") in `netns` */
+	X(COUNTER, "counter")	  /* `name` ("TcpExtListenOverflows", "ConntrackDrop") in `netns` */                    \
+	X(HOOKS, "hooks")	  /* the functions at hook `nf_hook` of family `nf_family` in `netns`: rec_hook */      \
+	X(RULE, "rule")		  /* rule `handle` of `table` in `netns`, and who made it: at most one rec_rule */      \
+	X(DROP_RULES, "drop_rules") /* what may drop at hook `nf_hook` of `nf_family` in `netns`: rec_rule */           \
+	X(BPF_PROGS, "bpf_programs") /* those at `ifindex`, or at the cgroup `cgroup`: rec_bpf_prog */                  \
+	X(NFQUEUES, "nfqueues")	  /* the queues of `netns` and who listens: rec_nfqueue */                              \
+	X(LINK, "link")		  /* the device `ifindex` of `netns`: one rec_link */
 /* clang-format on */
 
 enum question_bit {
@@ -36,6 +42,8 @@ enum question_kind {
 #undef QUESTION_KIND
 };
 
+#define NF_HOOK_ANY 0xff
+
 struct question {
 	uint64_t id;	   /* of the timeline that asks; comes back in rec_*.question */
 	uint64_t event_ns; /* CLOCK_MONOTONIC of the event that raised it */
@@ -43,9 +51,15 @@ struct question {
 	uint32_t netns;	   /* inode number */
 	uint32_t ifindex;  /* 0 unknown */
 	uint32_t inode;	   /* OWNER */
-	uint32_t pad;
+	uint8_t nf_family; /* HOOKS, DROP_RULES: NFPROTO_* of the hook; RULE: of the table */
+	uint8_t nf_hook;   /* HOOKS, DROP_RULES: its number in that family; NF_HOOK_ANY: all */
+	uint8_t pad[2];
+	uint64_t cgroup; /* BPF_PROGS: cgroup v2 id, 0 none */
+	uint64_t handle; /* RULE; 0: the policy of the base chain `chain` */
 	struct rec_tuple tuple;
-	char name[80]; /* "net.ipv4.conf.eth0.rp_filter", "TcpExtListenOverflows" */
+	char table[NF_NAME_MAX]; /* RULE */
+	char chain[NF_NAME_MAX]; /* RULE: "" not known */
+	char name[80];		 /* "net.ipv4.conf.eth0.rp_filter", "TcpExtListenOverflows" */
 };
 
 #endif

@@ -38,6 +38,15 @@ const char *handshake_step_name(unsigned step); /* "ack-matched" */
 const char *tw_answer_name(unsigned answer);	/* "ack" */
 const char *reject_name(unsigned reject);	/* of a REJECT event's reason: "tcp-reset" */
 const char *hook_name(unsigned hook);		/* "LOCAL_IN" */
+const char *nf_family_name(unsigned family);	/* NFPROTO_*, as nft writes it: "ip", "inet" */
+const char *nf_policy_name(unsigned policy);	/* "drop" */
+/* A hook point as nft writes it: "input", "ingress". */
+const char *nf_hook_name(unsigned family, unsigned hook);
+const char *hook_maker_name(unsigned maker);   /* "nftables" */
+const char *rule_maker_name(unsigned maker);   /* "iptables-nft" */
+const char *bpf_place_name(unsigned place);    /* "tc-ingress" */
+const char *bridge_state_name(unsigned state); /* "blocking" */
+const char *operstate_name(unsigned state);    /* "up" */
 const char *question_name(unsigned kind);
 void tcp_flags_text(uint8_t flags, struct strbuf *out); /* "SYN,ACK" */
 

@@ -235,6 +235,8 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		memset(c + offsetof(struct rec_event, sock.pad), 1,
 		       offsetof(struct rec_event, task) - offsetof(struct rec_event, sock.pad));
 		EXCEPT(c, rec_event, mem.syn_tuple.pad);
+		EXCEPT(c, rec_event, nf.hook);
+		EXCEPT(c, rec_event, nf.pad);
 	}
 	if (REC_KIND_IS_EVENT(kind) && kind != REC_RST_SENT)
 		EXCEPT(c, rec_event, active);
@@ -265,6 +267,15 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 	} else if (kind == REC_NEIGH) {
 		EXCEPT(c, rec_neigh, lladdr_len);
 		EXCEPT(c, rec_neigh, pad);
+	} else if (kind == REC_HOOK) {
+		EXCEPT(c, rec_hook, hook); /* told with pf */
+		EXCEPT(c, rec_hook, pad);
+	} else if (kind == REC_RULE) {
+		EXCEPT(c, rec_rule, hook); /* told with family */
+	} else if (kind == REC_BPF_PROG) {
+		EXCEPT(c, rec_bpf_prog, pad);
+	} else if (kind == REC_LINK) {
+		EXCEPT(c, rec_link, pad);
 	}
 }
 
