@@ -102,6 +102,10 @@ INLINE u64 arg_kprobe(void *ctx, u8 place)
 		return BPF_CORE_READ(regs, dx);
 	case 4:
 		return BPF_CORE_READ(regs, cx);
+	case 5:
+		return BPF_CORE_READ(regs, r8);
+	case 6:
+		return BPF_CORE_READ(regs, r9);
 	default:
 		return 0;
 	}
@@ -117,10 +121,54 @@ INLINE u64 arg_kprobe(void *ctx, u8 place)
 		return BPF_CORE_READ(regs, regs[2]);
 	case 4:
 		return BPF_CORE_READ(regs, regs[3]);
+	case 5:
+		return BPF_CORE_READ(regs, regs[4]);
+	case 6:
+		return BPF_CORE_READ(regs, regs[5]);
 	default:
 		return 0;
 	}
 #endif
+}
+
+/* Where a kprobe is: the function's address, or a few bytes into it. */
+INLINE u64 ip_kprobe(void *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ((struct pt_regs *)ctx, ip);
+#else
+	return BPF_CORE_READ((struct pt_regs___arm64 *)ctx, pc);
+#endif
+}
+
+/*
+ * The first two arguments of a va_list that nobody has read yet. x86-64 psABI 3.5.7: offsets into the
+ * register save area, then the stack; AAPCS64: top of the saved registers, and an offset to it.
+ */
+INLINE void va_list_read(u64 list, u64 args[2])
+{
+	u64 at = 0;
+	s32 offset = 0;
+
+#if defined(__TARGET_ARCH_x86)
+	bpf_probe_read_kernel(&offset, sizeof(offset), (void *)list);
+	if (offset + 16 <= 48) {
+		bpf_probe_read_kernel(&at, sizeof(at), (void *)(list + 16));
+		at += offset;
+	} else if (offset < 48) { /* one in a register, one on the stack: the second is left out */
+		bpf_probe_read_kernel(&at, sizeof(at), (void *)(list + 16));
+		bpf_probe_read_kernel(args, 8, (void *)(at + offset));
+		args[1] = 0;
+		return;
+	} else {
+		bpf_probe_read_kernel(&at, sizeof(at), (void *)(list + 8));
+	}
+#else
+	bpf_probe_read_kernel(&offset, sizeof(offset), (void *)(list + 24));
+	bpf_probe_read_kernel(&at, sizeof(at), (void *)(list + (offset < 0 ? 8 : 0)));
+	at += offset < 0 ? offset : 0;
+#endif
+	bpf_probe_read_kernel(args, 16, (void *)at);
 }
 
 INLINE u64 ret_kprobe(void *ctx)

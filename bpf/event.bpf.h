@@ -7,6 +7,7 @@
 #define TCPWHY_EVENT_BPF_H
 
 #include "filter.bpf.h"
+#include "netfilter.bpf.h"
 
 /* ---- what is remembered of a handshake -------------------------------------------------------- */
 

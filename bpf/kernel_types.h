@@ -42,6 +42,7 @@ enum {
 };
 #define BPF_ANY 0
 #define BPF_NOEXIST 1
+#define BPF_RB_FORCE_WAKEUP (1ULL << 1)
 #define BPF_F_USER_STACK (1ULL << 8)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -58,6 +59,12 @@ struct nf_hook_entry {
 struct nf_hook_entries {
 	u16 num_hook_entries;
 	struct nf_hook_entry hooks[0];
+};
+
+struct nf_hook_state {
+	u8 hook; /* unsigned int before 5.14 or so; little end first */
+	u8 pf;
+	struct net *net;
 };
 
 struct netns_nf {
@@ -260,6 +267,9 @@ struct pt_regs {
 	unsigned long cx;
 	unsigned long ax;
 	unsigned long orig_ax;
+	unsigned long r8;
+	unsigned long r9;
+	unsigned long ip;
 };
 
 #pragma clang attribute pop
@@ -269,6 +279,7 @@ struct pt_regs {
  */
 struct pt_regs___arm64 {
 	u64 regs[31];
+	u64 pc;
 	u64 orig_x0;
 	s32 syscallno;
 } __attribute__((preserve_access_index));

@@ -76,6 +76,38 @@ struct call {
 	struct rec_packet pkt;
 };
 
+/* The packet that a hook function was entered with last, by its skb's address: netfilter.bpf.c. */
+#define NF_SLOTS_BITS 11
+struct nf_slot {
+	u64 skb;
+	u64 net;
+	u64 function;
+	u64 priv;
+	u64 first; /* function at this hook point */
+	u64 expr;  /* nftables: what gave the verdict, and its rule */
+	u64 expr_function;
+	u64 handle;
+	u64 chain;
+	u8 pf;
+	u8 hook;
+	u8 nft;	    /* priv is a base chain */
+	u8 invalid; /* nf_words has conntrack's */
+	u32 pad;
+};
+
+struct nf_words {
+	u64 args[2];
+	char text[96];
+};
+
+/* An nftables expression that is being evaluated. */
+struct nft_call {
+	u64 expr;
+	u64 regs;
+	u64 pkt;
+	u64 function;
+};
+
 struct ring_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 * 1024 * 1024);
@@ -102,6 +134,9 @@ TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_see
 TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
 TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
 TABLE(calls_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct call);
+TABLE(nf_slots_map, BPF_MAP_TYPE_ARRAY, 1 << NF_SLOTS_BITS, u32, struct nf_slot);
+TABLE(nf_words_map, BPF_MAP_TYPE_LRU_HASH, 512, u64, struct nf_words);
+TABLE(nft_calls_map, BPF_MAP_TYPE_LRU_HASH, 512, u64, struct nft_call);
 
 #define MAP(type, name) struct type name SEC(".maps")
 MAP(ring_map, ring);
@@ -118,5 +153,8 @@ MAP(rst_seen_map, rst_seen);
 MAP(closed_map, closed);
 MAP(handshakes_map, handshakes);
 MAP(calls_map, calls);
+MAP(nf_slots_map, nf_slots);
+MAP(nf_words_map, nf_words);
+MAP(nft_calls_map, nft_calls);
 
 #endif

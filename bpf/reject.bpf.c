@@ -31,6 +31,7 @@ INLINE int rejected(void *ctx, u64 skb, u64 hook, u32 with)
 	if (sk)
 		sock_read((u64)sk, &r->sock);
 	event_memory(r, &p.tuple, sk);
+	event_netfilter(r, skb, false);
 	event_context(r, ctx, false);
 	event_submit(r);
 	return 0;

@@ -65,6 +65,8 @@ INLINE int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reaso
 	else if (skb && BPF_CORE_READ(skb, dev))
 		event_hooks(r, BPF_CORE_READ(skb, dev, nd_net.net));
 	event_memory(r, &p.tuple, sk);
+	if (skb)
+		event_netfilter(r, (u64)skb, false);
 	event_context(r, ctx, r->active);
 	event_submit(r);
 	return 0;

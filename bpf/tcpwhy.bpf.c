@@ -3,6 +3,7 @@
 #include "answer.bpf.c"
 #include "drop.bpf.c"
 #include "handshake.bpf.c"
+#include "netfilter.bpf.c"
 #include "packet.bpf.c"
 #include "reject.bpf.c"
 #include "rst.bpf.c"

@@ -37,7 +37,20 @@
 	X(TCP_VALIDATE_INCOMING, tcp_validate_incoming, "", "sock:1", "sk_buff:2", "tcphdr:3")     \
 	X(TCP_TIMEWAIT_STATE_PROCESS, tcp_timewait_state_process, "", "inet_timewait_sock:1",      \
 	  "sk_buff:2", "tcphdr:3")                                                                 \
-	X(SOCK_DEF_ERROR_REPORT, sock_def_error_report, "", "sock:1", "", "")
+	X(SOCK_DEF_ERROR_REPORT, sock_def_error_report, "", "sock:1", "", "")                      \
+	X(NF_CT_LOG_INVALID, nf_ct_l4proto_log_invalid, "nf_conntrack", "sk_buff:1", "@fmt:3", "") \
+	X(NF_LOG_INVALID, nf_l4proto_log_invalid, "nf_conntrack", "sk_buff:1", "@fmt:5", "")       \
+	X(NF_REGISTER_NET_HOOK, nf_register_net_hook, "", "", "", "")                              \
+	X(NF_NAT_REGISTER_FN, nf_nat_register_fn, "nf_nat", "", "", "")                            \
+	X(NFT_IMMEDIATE_EVAL, nft_immediate_eval, "nf_tables", "nft_expr:1", "nft_regs:2", "")     \
+	X(NFT_LOOKUP_EVAL, nft_lookup_eval, "nf_tables", "nft_expr:1", "nft_regs:2", "")           \
+	X(NFT_TARGET_EVAL_XT, nft_target_eval_xt, "nft_compat", "nft_expr:1", "nft_regs:2", "")    \
+	X(NFT_REJECT_IPV4_EVAL, nft_reject_ipv4_eval, "nft_reject_ipv4", "nft_expr:1", "", "")     \
+	X(NFT_REJECT_IPV6_EVAL, nft_reject_ipv6_eval, "nft_reject_ipv6", "nft_expr:1", "", "")     \
+	X(NFT_REJECT_INET_EVAL, nft_reject_inet_eval, "nft_reject_inet", "nft_expr:1", "", "")     \
+	X(NFT_REJECT_BRIDGE_EVAL, nft_reject_bridge_eval, "nft_reject_bridge", "nft_expr:1", "",   \
+	  "")                                                                                      \
+	X(NFT_QUEUE_EVAL, nft_queue_eval, "nft_queue", "nft_expr:1", "", "")
 
 enum kernel_function {
 #define KERNEL_FUNCTION_ENUM(id, ...) FN_##id,
@@ -69,6 +82,21 @@ struct config_port {
 	u8 pad;
 };
 
+/* Offsets in nftables' structs, found in BTF; all 0 where they are not known. */
+struct config_nft {
+	u16 base_chain; /* struct nft_base_chain: chain */
+	u16 base_policy;
+	u16 chain_blob; /* struct nft_chain: blob_gen_0, and behind it blob_gen_1 */
+	u16 chain_list;
+	u16 chain_table;
+	u16 chain_name;
+	u16 table_chains; /* struct nft_table */
+	u16 table_family; /* the two bytes with its bits */
+	u16 table_name;
+	u8 old; /* rules are not in blobs yet: before 5.17 */
+	u8 pad[5];
+};
+
 struct config {
 	/*
 	 * Filters. Hosts of one side are alternatives, as are ports; sides and kinds of filter must
@@ -94,6 +122,7 @@ struct config {
 	u8 all;		    /* noise too */
 	u8 errors_by_state; /* nothing reports socket errors here: a socket's last state does */
 	u8 pad[6];
+	struct config_nft nft;
 	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */
 };

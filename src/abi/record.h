@@ -258,6 +258,7 @@ struct rec_nf {
 	char base[NF_NAME_MAX];	 /* base chain */
 	char chain[NF_NAME_MAX]; /* of the rule */
 	char invalid[96];
+	u64 invalid_args[2]; /* of a format in it; user space puts them in */
 };
 
 /* Who names the reason of an event. */
@@ -574,8 +575,8 @@ REC_ASSERT_SIZE(rec_sock, 128);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_memory, 152);
-REC_ASSERT_SIZE(rec_nf, 336);
-REC_ASSERT_SIZE(rec_event, 1480);
+REC_ASSERT_SIZE(rec_nf, 352);
+REC_ASSERT_SIZE(rec_event, 1496);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -107,6 +107,8 @@ static void resolve_event(struct session *s, const struct rec_event *e)
 		resolve(s, e->kstack[i], true);
 	for (unsigned i = 0; i < e->nr_hooks; i++)
 		resolve(s, e->hooks[i], false);
+	resolve(s, e->nf.function, false);
+	resolve(s, e->nf.expr_function, false);
 }
 
 static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
@@ -150,6 +152,8 @@ void session_lookup(void *session, const struct rec_hdr *rec)
 		s->invalid_lookups++;
 		return;
 	}
+	if (rec->kind == REC_HOOK)
+		resolve(s, ((const struct rec_hook *)rec)->function, false);
 	print_record(s, rec);
 	track_add(s->track, rec);
 }
@@ -220,6 +224,8 @@ void session_step(struct session *s, uint64_t now)
 		s->lost = lost;
 		s->lost_ns = now_mono();
 	}
+	if (now >= session_cover_next_ns(s))
+		(void)session_cover_hooks(s);
 	ask_all(s);
 	while (!session_enough(s) && (tl = track_ripe(s->track, now)))
 		judge(s, tl);
@@ -228,7 +234,9 @@ void session_step(struct session *s, uint64_t now)
 
 uint64_t session_next_ns(const struct session *s)
 {
-	return track_next_ns(s->track);
+	uint64_t ripe = track_next_ns(s->track), cover = session_cover_next_ns(s);
+
+	return ripe < cover ? ripe : cover;
 }
 
 bool session_enough(const struct session *s)

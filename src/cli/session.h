@@ -28,6 +28,7 @@ struct session {
 	uint64_t invalid_lookups;
 	uint64_t lost;	    /* events, as of the last look */
 	uint64_t lost_ns;   /* when that last grew */
+	uint64_t covered_ns; /* when hook functions were last enumerated */
 	bool broken_output; /* whoever read it is gone */
 };
 
@@ -43,6 +44,10 @@ void session_step(struct session *s, uint64_t now);
 uint64_t session_next_ns(const struct session *s);
 /* Have as many verdicts been printed as the user wanted? */
 bool session_enough(const struct session *s);
+/* cover.c: puts probes on the hook functions that have none; 0 or a negative errno. */
+int session_cover_hooks(struct session *s);
+/* When to do so, CLOCK_MONOTONIC; UINT64_MAX: not needed. */
+uint64_t session_cover_next_ns(const struct session *s);
 void session_load_symbols(struct session *s);
 void session_print_summary(struct session *s, bool command, int status);
 

@@ -51,6 +51,36 @@ static int no_btf(const char *path, struct strbuf *why)
 	return -ENODATA;
 }
 
+/*
+ * Puts the numbers into conntrack's words. Its formats have "%u", "%d", "%x" and the like, at most two:
+ * net/netfilter/nf_conntrack_proto_tcp.c.
+ */
+static void words_fill(struct rec_nf *nf)
+{
+	_cleanup_strbuf_ struct strbuf text = {0};
+	size_t used = 0;
+
+	nf->invalid[sizeof(nf->invalid) - 1] = '\0';
+	for (const char *c = nf->invalid; *c; c++) {
+		char conversion = c[0] == '%' ? c[1] : '\0';
+		unsigned value = used < 2 ? (unsigned)nf->invalid_args[used] : 0;
+
+		if (!conversion || !strchr("udixh", conversion)) {
+			strbuf_addn(&text, c, 1);
+			continue;
+		}
+		strbuf_addf(&text,
+			    conversion == 'd' || conversion == 'i' ? "%d"
+			    : conversion == 'x'			   ? "%x"
+								   : "%u",
+			    value);
+		used++;
+		c += conversion == 'h' ? strspn(c + 1, "h") + 1 : 1;
+	}
+	str_copy(nf->invalid, sizeof(nf->invalid), text.s ? text.s : "");
+	memset(nf->invalid_args, 0, sizeof(nf->invalid_args));
+}
+
 static int take_one(void *arg, void *data, size_t size)
 {
 	struct live *l = arg;
@@ -68,6 +98,8 @@ static int take_one(void *arg, void *data, size_t size)
 			 names_get(e.hdr.kind == REC_RST_SENT ? &l->reset_reasons
 							      : &l->drop_reasons,
 				   e.reason));
+	if (e.nf.has & NF_INVALID)
+		words_fill(&e.nf);
 	if (record_validate(&e, sizeof(e)) < 0) {
 		l->invalid++;
 		return 0;
@@ -84,6 +116,7 @@ static void config_fill(struct live *l, const struct live_options *o)
 	config->errors_by_state = !probes_report_errors(l);
 	for (size_t i = 0; i < FN_COUNT; i++)
 		config->fn[i] = l->functions[i].places;
+	config->nft = l->nft;
 	for (uint32_t i = 0; o->is_noise && i < CONFIG_REASONS; i++)
 		config->noise[i] = o->is_noise(names_get(&l->drop_reasons, i));
 	config->noise[0] = l->drop_reasons.n > 0; /* SKB_NOT_DROPPED_YET */
@@ -111,6 +144,7 @@ static int open_programs(struct live *l, const struct btf *btf, const struct btf
 
 static void programs_close(struct live *l)
 {
+	hook_links_free(&l->hook_links);
 	probes_detach(l);
 	tcpwhy_bpf__destroy(l->skel);
 	l->skel = NULL;
@@ -188,6 +222,7 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);
 	if (!err) {
 		functions_find(btf, l->functions);
+		nft_layout(btf, &l->nft);
 		probes_init(l, btf);
 		err = tier_missing(l, why) ? -EOPNOTSUPP : programs_start(l, o, btf);
 	}
@@ -219,6 +254,7 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 	if (!l)
 		return -ENOMEM;
 	l->btf_fd = -1;
+	l->hooks_known = UINT64_MAX;
 	l->follow_forks = o->follow_forks;
 	l->tiers = o->tiers ? o->tiers : (1u << TIER_COUNT) - 1;
 	l->asked = l->tiers;

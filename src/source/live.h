@@ -76,6 +76,24 @@ int live_watch_port(struct live *l, uint32_t netns, uint16_t port);
 /* Lets the flow of t (and of its reverse) pass the host, port and task filters. */
 int live_admit(struct live *l, const struct rec_tuple *t);
 
+/* A function that is registered as a netfilter hook. */
+struct live_hook {
+	uint64_t function; /* address */
+	bool nft;	   /* nftables': its argument is a base chain */
+	bool fleeting;	   /* of a module that may go: another one may then come to its place */
+};
+
+/* How often hooks have been registered since live_open(). */
+uint64_t live_hooks_registered(const struct live *l);
+/* Were hooks registered since live_cover_hooks(), so that it is to be called again? */
+bool live_hooks_stale(const struct live *l);
+/*
+ * Puts a probe on each of these hook functions, in place of those of the last call. registered: what
+ * live_hooks_registered() said before they were enumerated. 0; -EOPNOTSUPP where kprobes can't be had, or
+ * the error of a function that can't be probed (the others are).
+ */
+int live_cover_hooks(struct live *l, const struct live_hook *hooks, size_t n, uint64_t registered);
+
 const struct live_probe *live_probes(const struct live *l, size_t *ret_n);
 /* Why no probe is attached by this tier's ways; NULL: they are there. */
 const char *live_tier_why(const struct live *l, enum live_tier tier);

@@ -11,7 +11,7 @@
 #include <bpf/btf.h>
 
 #define PROBES_MAX 32
-#define WAY_PROGRAMS 5
+#define WAY_PROGRAMS 6
 
 struct names {
 	char **v; /* by number */
@@ -26,6 +26,12 @@ struct probe_state {
 	struct bpf_link *links[WAY_PROGRAMS];
 };
 
+/* Probes on hook functions, and these functions if all of them have theirs. */
+struct hook_links {
+	VEC(struct bpf_link *) links;
+	VEC(unsigned long) functions;
+};
+
 struct live {
 	struct tcpwhy_bpf *skel;
 	int btf_fd; /* of the types for libbpf, while it loads the programs */
@@ -38,6 +44,9 @@ struct live {
 	bool prefer_other; /* one tier is asked for: its ways first */
 	bool follow_forks;
 	bool kprobe_multi;
+	struct hook_links hook_links;
+	uint64_t hooks_known; /* value of nf_registered when they were enumerated */
+	struct config_nft nft;
 	struct function functions[FN_COUNT];
 	char tier_why[TIER_COUNT][64]; /* why the kernel does not offer it */
 	struct names drop_reasons;
@@ -64,6 +73,17 @@ int trial_trampoline(const struct btf *vmlinux);
 int trial_read(void);
 int trial_kprobe(void);
 int trial_kprobe_multi(void);
+/* Number of the kernel's PMU of kprobes, or a negative errno. */
+int perf_kprobe_type(void);
+
+/* ---- nft_layout.c ---------------------------------------------------------------------------- */
+
+/* Where nftables' structs have what the programs read; all 0 where nothing tells. */
+void nft_layout(struct btf *vmlinux, struct config_nft *ret);
+
+/* ---- hooks.c --------------------------------------------------------------------------------- */
+
+void hook_links_free(struct hook_links *links);
 
 /* ---- probes.c -------------------------------------------------------------------------------- */
 
@@ -76,6 +96,8 @@ void probes_init(struct live *l, const struct btf *vmlinux);
 void probes_choose(struct live *l, const struct btf *vmlinux);
 /* Was a way chosen for the errors that sockets report? */
 bool probes_report_errors(const struct live *l);
+/* Are the programs there that hook functions get? */
+bool probes_watch_hooks(const struct live *l);
 /* A program could not be loaded: its way is refused. False: it belongs to no probe. */
 bool probes_refuse(struct live *l, const char *program, int err);
 /* Attaches; true if a way was refused in doing so, so that another one has to be loaded. */

@@ -12,7 +12,8 @@ struct probe_way {
 	enum live_tier tier;
 	const char *programs[WAY_PROGRAMS];
 	int args;
-	const char *lost; /* by this way; NULL nothing */
+	const char *lost;		    /* by this way; NULL nothing */
+	bool (*fits)(const struct live *l); /* NULL: where its functions are */
 };
 
 #define WAYS_MAX 5
@@ -25,17 +26,17 @@ struct probe_def {
 	bool tasks;			 /* only with follow_forks */
 };
 
-#define TRACEPOINT(args, lost, ...)                        \
-	{                                                  \
-		TIER_TRACEPOINT, {__VA_ARGS__}, args, lost \
+#define TRACEPOINT(args, lost, ...)                              \
+	{                                                        \
+		TIER_TRACEPOINT, {__VA_ARGS__}, args, lost, NULL \
 	}
-#define FENTRY(...)                                     \
-	{                                               \
-		TIER_TRAMPOLINE, {__VA_ARGS__}, 0, NULL \
+#define FENTRY(...)                                           \
+	{                                                     \
+		TIER_TRAMPOLINE, {__VA_ARGS__}, 0, NULL, NULL \
 	}
-#define KPROBE(...)                                 \
-	{                                           \
-		TIER_KPROBE, {__VA_ARGS__}, 0, NULL \
+#define KPROBE(...)                                       \
+	{                                                 \
+		TIER_KPROBE, {__VA_ARGS__}, 0, NULL, NULL \
 	}
 /* One function, its entry only, or its entry and its end. */
 #define AT(function) FENTRY(#function "_fentry"), KPROBE(#function "_kprobe")
@@ -43,7 +44,24 @@ struct probe_def {
 	FENTRY(#function "_fentry", #function "_fexit"), \
 		KPROBE(#function "_kprobe", #function "_kretprobe")
 
+#define KPROBE_IF(fits, ...)                              \
+	{                                                 \
+		TIER_KPROBE, {__VA_ARGS__}, 0, NULL, fits \
+	}
+
 #define ERRORS "socket errors"
+#define HOOKS "netfilter hooks"
+
+/* Where nftables keeps its rules: bpf/netfilter.bpf.c. */
+static bool rules_in_blobs(const struct live *l)
+{
+	return l->nft.base_chain && !l->nft.old;
+}
+
+static bool rules_in_lists(const struct live *l)
+{
+	return l->nft.base_chain && l->nft.old;
+}
 
 /* clang-format off */
 static const struct probe_def probe_defs[] = {
@@ -95,6 +113,23 @@ static const struct probe_def probe_defs[] = {
 	 "SYNs and resets that met another connection (from 6.11 on drops tell of SYNs)", {AROUND(tcp_validate_incoming)}},
 	{"SYN at TIME_WAIT", "how a socket in TIME_WAIT answered a SYN",
 	 "what TIME_WAIT answered (from 6.11 on drops tell that it did)", {AROUND(tcp_timewait_state_process)}},
+	{HOOKS, "which hook function dropped a packet", "who of several at a hook point dropped it: they are listed",
+	 {KPROBE("nf_hook_kprobe", "nf_hook_nft_kprobe", "nf_register_net_hook_kprobe", "?nf_nat_register_fn_kprobe")}},
+	{"nftables rules", "which rule dropped or rejected a packet", "which rule it was: those that can drop are listed",
+	 {KPROBE_IF(rules_in_blobs, "nft_immediate_eval_kprobe", "?nft_reject_inet_eval_kprobe",
+		    "?nft_reject_ipv4_eval_kprobe", "?nft_reject_ipv6_eval_kprobe", "?nft_reject_bridge_eval_kprobe",
+		    "?nft_queue_eval_kprobe"),
+	  KPROBE_IF(rules_in_lists, "nft_immediate_eval_old_kprobe", "?nft_reject_inet_eval_old_kprobe",
+		    "?nft_reject_ipv4_eval_old_kprobe", "?nft_reject_ipv6_eval_old_kprobe",
+		    "?nft_reject_bridge_eval_old_kprobe", "?nft_queue_eval_old_kprobe")}},
+	{"nftables maps", "which rule dropped a packet by a verdict map", "rules with verdict maps that drop",
+	 {KPROBE_IF(rules_in_blobs, "nft_lookup_eval_kprobe", "nft_lookup_eval_kretprobe"),
+	  KPROBE_IF(rules_in_lists, "nft_lookup_eval_kprobe", "nft_lookup_eval_old_kretprobe")}},
+	{"xtables targets", "which rule of iptables-nft dropped a packet by a target", "rules of iptables-nft with REJECT and the like",
+	 {KPROBE_IF(rules_in_blobs, "nft_target_eval_xt_kprobe", "nft_target_eval_xt_kretprobe"),
+	  KPROBE_IF(rules_in_lists, "nft_target_eval_xt_kprobe", "nft_target_eval_xt_old_kretprobe")}},
+	{"conntrack INVALID", "why conntrack called a packet INVALID", "conntrack's own reason",
+	 {KPROBE("nf_ct_l4proto_log_invalid_kprobe", "nf_l4proto_log_invalid_kprobe")}},
 	{"sched_process_fork", "children of the watched processes", "children of the watched processes",
 	 {TRACEPOINT(3, NULL, "sched_process_fork")}, true},
 };
@@ -172,6 +207,8 @@ static bool program_fits(const struct live *l, const struct btf *btf, const stru
 		snprintf(why, size, "this kernel has no such tracepoint");
 		return false;
 	}
+	if (!*at) /* attached later: hooks.c */
+		return true;
 	f = &l->functions[function_number(at)];
 	/* Trampolines need the function's types; those of a module that has none are guessed. */
 	if (f->found && (way->tier == TIER_KPROBE || f->places.ret))
@@ -185,6 +222,10 @@ static bool way_fits(const struct live *l, const struct btf *btf, const struct p
 {
 	if (!(l->tiers & 1u << way->tier)) {
 		snprintf(why, size, "no %ss", live_tier_name(way->tier));
+		return false;
+	}
+	if (way->fits && !way->fits(l)) {
+		snprintf(why, size, "nftables is not loaded, or laid out otherwise");
 		return false;
 	}
 	for (size_t i = 0; i < WAY_PROGRAMS && way->programs[i]; i++)
@@ -275,12 +316,22 @@ void probes_choose(struct live *l, const struct btf *vmlinux)
 			l->states[i].way = -1;
 }
 
-bool probes_report_errors(const struct live *l)
+static bool is_chosen(const struct live *l, const char *probe)
 {
 	for (size_t i = 0; i < l->nr_probes; i++)
-		if (strcmp(l->probes[i].name, ERRORS) == 0)
+		if (strcmp(l->probes[i].name, probe) == 0)
 			return l->states[i].way >= 0;
 	return false;
+}
+
+bool probes_report_errors(const struct live *l)
+{
+	return is_chosen(l, ERRORS);
+}
+
+bool probes_watch_hooks(const struct live *l)
+{
+	return is_chosen(l, HOOKS);
 }
 
 /* ---- what the kernel offers ------------------------------------------------------------------ */
@@ -393,7 +444,7 @@ static bool attach_way(struct live *l, size_t i)
 	for (size_t p = 0; p < WAY_PROGRAMS && way->programs[p]; p++) {
 		struct bpf_program *prog = find_program(l, way->programs[p]);
 
-		if (!bpf_program__autoload(prog))
+		if (!bpf_program__autoload(prog) || !*target(prog))
 			continue;
 		l->states[i].links[p] = attach(l, way, prog);
 		if (l->states[i].links[p])

@@ -61,7 +61,7 @@ int trial_trampoline(const struct btf *vmlinux)
 	return link < 0 ? -errno : 0;
 }
 
-static int perf_kprobe_type(void)
+int perf_kprobe_type(void)
 {
 	FILE *file = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
 	int type = -1;

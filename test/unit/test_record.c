@@ -237,6 +237,7 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, mem.syn_tuple.pad);
 		EXCEPT(c, rec_event, nf.hook);
 		EXCEPT(c, rec_event, nf.pad);
+		EXCEPT(c, rec_event, nf.invalid_args); /* are in its text by then */
 	}
 	if (REC_KIND_IS_EVENT(kind) && kind != REC_RST_SENT)
 		EXCEPT(c, rec_event, active);

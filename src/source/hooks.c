@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Probes on the functions that are registered as netfilter hooks: which ones, only the running kernel knows. */
+#include "source/live_private.h"
+
+#include <linux/perf_event.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+void hook_links_free(struct hook_links *links)
+{
+	for (size_t i = 0; i < links->links.n; i++)
+		bpf_link__destroy(links->links.v[i]);
+	vec_free(&links->links);
+	vec_free(&links->functions);
+}
+
+static int add_link(struct hook_links *links, struct bpf_link *link)
+{
+	struct bpf_link **slot = link ? vec_push(&links->links) : NULL;
+
+	if (!link)
+		return -errno;
+	if (!slot) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	*slot = link;
+	return 0;
+}
+
+static int attach_multi(struct hook_links *links, struct bpf_program *prog,
+			const unsigned long *functions, size_t n)
+{
+	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .addrs = functions, .cnt = n);
+
+	return add_link(links, bpf_program__attach_kprobe_multi_opts(prog, NULL, &opts));
+}
+
+/* By address, as names of static functions need not be unique: kernel/trace/trace_kprobe.c. */
+static int attach_one(struct hook_links *links, struct bpf_program *prog, unsigned long function)
+{
+	struct perf_event_attr attr = {.size = sizeof(attr), .config2 = function};
+	int type = perf_kprobe_type(), fd, err;
+
+	if (type < 0)
+		return type;
+	attr.type = (uint32_t)type;
+	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = add_link(links, bpf_program__attach_perf_event(prog, fd));
+	if (err)
+		close(fd);
+	return err;
+}
+
+/* 0, or the last error: functions that can't be probed are left out. */
+static int attach_all(struct live *l, struct hook_links *links, struct bpf_program *prog,
+		      const unsigned long *functions, size_t n)
+{
+	int err = 0;
+
+	if (!n)
+		return 0;
+	if (l->kprobe_multi && !attach_multi(links, prog, functions, n))
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		int r = l->kprobe_multi ? attach_multi(links, prog, &functions[i], 1)
+					: attach_one(links, prog, functions[i]);
+
+		err = r ? r : err;
+	}
+	return err;
+}
+
+static bool is_listed(const unsigned long *functions, size_t n, unsigned long function)
+{
+	for (size_t i = 0; i < n; i++)
+		if (functions[i] == function)
+			return true;
+	return false;
+}
+
+static int attach_kind(struct live *l, struct hook_links *links, const struct live_hook *hooks,
+		       size_t n, bool nft)
+{
+	_cleanup_free_ unsigned long *functions = calloc(n ? n : 1, sizeof(*functions));
+	size_t used = 0;
+
+	if (!functions)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (hooks[i].nft == nft && !is_listed(functions, used, hooks[i].function))
+			functions[used++] = hooks[i].function;
+	return attach_all(l, links,
+			  nft ? l->skel->progs.nf_hook_nft_kprobe : l->skel->progs.nf_hook_kprobe,
+			  functions, used);
+}
+
+bool live_hooks_stale(const struct live *l)
+{
+	return probes_watch_hooks(l) && l->hooks_known != l->skel->bss->nf_registered;
+}
+
+uint64_t live_hooks_registered(const struct live *l)
+{
+	return l->skel->bss->nf_registered;
+}
+
+/* Have all of them their probes already? */
+static bool are_covered(const struct live *l, const struct live_hook *hooks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hooks[i].fleeting || !is_listed(l->hook_links.functions.v,
+						    l->hook_links.functions.n, hooks[i].function))
+			return false;
+	return true;
+}
+
+/* New probes before the old ones are taken away. */
+static int cover_anew(struct live *l, const struct live_hook *hooks, size_t n)
+{
+	struct hook_links links = {0};
+	int nft = attach_kind(l, &links, hooks, n, true);
+	int other = attach_kind(l, &links, hooks, n, false);
+
+	for (size_t i = 0; !nft && !other && i < n; i++) {
+		unsigned long *slot = vec_push(&links.functions);
+
+		if (slot)
+			*slot = hooks[i].function;
+	}
+	hook_links_free(&l->hook_links);
+	l->hook_links = links;
+	return nft ? nft : other;
+}
+
+int live_cover_hooks(struct live *l, const struct live_hook *hooks, size_t n, uint64_t registered)
+{
+	int err = 0;
+
+	if (!probes_watch_hooks(l))
+		return -EOPNOTSUPP;
+	if (!are_covered(l, hooks, n))
+		err = cover_anew(l, hooks, n);
+	l->hooks_known = registered;
+	l->skel->data->nf_covered = err ? UINT64_MAX : registered;
+	return err;
+}
