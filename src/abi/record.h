@@ -219,7 +219,6 @@ enum handshake_step {
 	STEP_COOKIE_SENT,
 	STEP_COOKIE_CHECKED, /* an ACK without request socket, where cookies are in use */
 	STEP_ACK_MATCHED,    /* an ACK found its request socket */
-	STEP_ESTABLISHED,
 	STEP_COUNT,
 };
 

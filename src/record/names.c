@@ -86,8 +86,7 @@ NAME_FUNCTION(task_ending_name, TASK_ENDINGS)
 	X(STEP_SYN_BACKLOG_FULL, "syn-backlog-full")   \
 	X(STEP_COOKIE_SENT, "cookie-sent")             \
 	X(STEP_COOKIE_CHECKED, "cookie-checked")       \
-	X(STEP_ACK_MATCHED, "ack-matched")             \
-	X(STEP_ESTABLISHED, "established")
+	X(STEP_ACK_MATCHED, "ack-matched")
 
 NAME_FUNCTION(handshake_step_name, HANDSHAKE_STEPS)
 

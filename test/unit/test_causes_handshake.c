@@ -69,20 +69,6 @@ static void handshake_race_is_certain_in_between(void **state)
 	judged(s, "handshake-race, certain");
 }
 
-static void handshake_race_by_the_handshakes_own_event(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *e = ack_meets_listener(s), *h;
-
-	e->mem.handshake.acked_ns = e->hdr.mono_ns - 1000;
-	h = story_event(s, REC_HANDSHAKE, to_service());
-	h->hdr.mono_ns = e->hdr.mono_ns + 1000;
-	h->step = STEP_ESTABLISHED;
-	judged(s, "handshake-race, certain");
-	h->step = STEP_ACK_MATCHED;
-	assert_null(strstr(story_judge(s), "handshake-race"));
-}
-
 static void handshake_race_is_likely_if_only_its_end_is_known(void **state)
 {
 	struct story *s = *state;
@@ -520,7 +506,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		story_test(handshake_race_is_certain_in_between),
-		story_test(handshake_race_by_the_handshakes_own_event),
 		story_test(handshake_race_is_likely_if_only_its_end_is_known),
 		story_test(handshake_race_is_over_soon),
 		story_test(handshake_race_is_not_a_close),

@@ -62,16 +62,15 @@ static void find(const struct judge *j, struct race *r)
 {
 	*r = (struct race){.acked_ns = j->ev->mem.handshake.acked_ns, .cpu = -1};
 	timeline_each_event(j->tl, e) {
-		bool established = (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_RECV &&
-				    e->new_state == TCP_ESTABLISHED) ||
-				   (e->hdr.kind == REC_HANDSHAKE && e->step == STEP_ESTABLISHED);
+		bool established = e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_RECV &&
+				   e->new_state == TCP_ESTABLISHED;
 
 		if (e->hdr.netns != j->ev->hdr.netns ||
 		    !same_connection(&e->pkt.tuple, &j->ev->pkt.tuple))
 			continue;
 		if (established)
 			consider(j, e, e->hdr.mono_ns, r);
-		r->misfit |= established && e->hdr.kind == REC_STATE && !fits(j, e) &&
+		r->misfit |= established && !fits(j, e) &&
 			     distance(e->hdr.mono_ns, j->ev->hdr.mono_ns) <= CLOSE_NS;
 		consider(j, e, e->mem.handshake.established_ns, r);
 	}
