@@ -19,6 +19,12 @@
  */
 int record_validate(const void *buf, size_t len);
 
+/*
+ * Puts the numbers into conntrack's words on an INVALID packet. Its formats have "%u", "%d", "%x" and
+ * the like, at most two: net/netfilter/nf_conntrack_proto_tcp.c.
+ */
+void nf_words_fill(struct rec_nf *nf);
+
 const char *record_kind_name(unsigned kind);  /* "reset_sent", NULL if unknown */
 const char *record_kind_words(unsigned kind); /* "reset sent by this host" */
 size_t record_kind_size(unsigned kind);	      /* 0 if unknown */

@@ -51,36 +51,6 @@ static int no_btf(const char *path, struct strbuf *why)
 	return -ENODATA;
 }
 
-/*
- * Puts the numbers into conntrack's words. Its formats have "%u", "%d", "%x" and the like, at most two:
- * net/netfilter/nf_conntrack_proto_tcp.c.
- */
-static void words_fill(struct rec_nf *nf)
-{
-	_cleanup_strbuf_ struct strbuf text = {0};
-	size_t used = 0;
-
-	nf->invalid[sizeof(nf->invalid) - 1] = '\0';
-	for (const char *c = nf->invalid; *c; c++) {
-		char conversion = c[0] == '%' ? c[1] : '\0';
-		unsigned value = used < 2 ? (unsigned)nf->invalid_args[used] : 0;
-
-		if (!conversion || !strchr("udixh", conversion)) {
-			strbuf_addn(&text, c, 1);
-			continue;
-		}
-		strbuf_addf(&text,
-			    conversion == 'd' || conversion == 'i' ? "%d"
-			    : conversion == 'x'			   ? "%x"
-								   : "%u",
-			    value);
-		used++;
-		c += conversion == 'h' ? strspn(c + 1, "h") + 1 : 1;
-	}
-	str_copy(nf->invalid, sizeof(nf->invalid), text.s ? text.s : "");
-	memset(nf->invalid_args, 0, sizeof(nf->invalid_args));
-}
-
 static int take_one(void *arg, void *data, size_t size)
 {
 	struct live *l = arg;
@@ -99,7 +69,7 @@ static int take_one(void *arg, void *data, size_t size)
 							      : &l->drop_reasons,
 				   e.reason));
 	if (e.nf.has & NF_INVALID)
-		words_fill(&e.nf);
+		nf_words_fill(&e.nf);
 	if (record_validate(&e, sizeof(e)) < 0) {
 		l->invalid++;
 		return 0;

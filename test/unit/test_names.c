@@ -272,9 +272,42 @@ static void community_id_matches_the_specification(void **state)
 	}
 }
 
+static const char *words(const char *format, uint64_t a, uint64_t b)
+{
+	static struct rec_nf nf;
+
+	nf = (struct rec_nf){.invalid_args = {a, b}};
+	str_copy(nf.invalid, sizeof(nf.invalid), format);
+	nf_words_fill(&nf);
+	assert_int_equal(nf.invalid_args[0] | nf.invalid_args[1], 0);
+	return nf.invalid;
+}
+
+static void conntracks_words_get_their_numbers(void **state)
+{
+	char full[sizeof(((struct rec_nf *)0)->invalid)];
+	(void)state;
+
+	assert_string_equal(words("invalid state", 1, 2), "invalid state");
+	assert_string_equal(words("", 1, 2), "");
+	assert_string_equal(words("SEQ is over upper bound %u (over the window)", 4000000000, 2),
+			    "SEQ is over upper bound 4000000000 (over the window)");
+	assert_string_equal(words("%d bytes more, type %hhu", 0xfffffffe, 7), "-2 bytes more, type "
+									      "7");
+	assert_string_equal(words("%u %u %u", 1, 2), "1 2 0"); /* no more than two are known */
+	assert_string_equal(words("at %x, 100%", 255, 0), "at ff, 100%");
+	assert_string_equal(words("%s %n", 1, 2), "%s %n");
+	assert_string_equal(words("100%h", 1, 2), "100%h");
+	memset(full, 'u', sizeof(full) - 1);
+	full[sizeof(full) - 1] = '\0';
+	full[sizeof(full) - 3] = '%';
+	assert_int_equal(strlen(words(full, 4000000000, 0)), sizeof(full) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(conntracks_words_get_their_numbers),
 		cmocka_unit_test(names_of_the_field),
 		cmocka_unit_test(names_of_every_question_and_match),
 		cmocka_unit_test(names_of_unknown_numbers),
