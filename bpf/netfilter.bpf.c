@@ -153,9 +153,9 @@ static long next_rule(u32 i, struct nft_search *s)
 #define NFT_RULES_MAX 65536
 
 /* The rule that the expression belongs to: in the base chain itself, or in another one of its table. */
-INLINE void rule_search(struct nft_search *s, u64 base)
+INLINE void rule_search(struct nft_search *s, u64 base_chain)
 {
-	s->chain = base + cfg.nft.base_chain;
+	s->chain = base_chain;
 	if (!chain_holds(s)) {
 		s->head = read_u64(s->chain + cfg.nft.chain_table) + cfg.nft.table_chains;
 		s->node = read_u64(s->head);
@@ -171,19 +171,21 @@ INLINE void rule_search(struct nft_search *s, u64 base)
 
 /*
  * Before 5.17: expressions lie within their struct nft_rule (a list_head, then 42 bits handle, 2 bits
- * genmask, 12 bits dlen, then the data). Going back, the first thing whose links check out is it. Its
- * chain is left to user space: the handle is the table's own.
+ * genmask, 12 bits dlen, 1 bit udata, then the data). Going back, the first thing whose links check out
+ * is it; lookups have a list_head of their own, but a pointer behind it. Its chain is left to user space:
+ * the handle is the table's own.
  */
 INLINE void rule_search_old(struct nft_search *s)
 {
-	u64 rule = s->expr - 24, link[3];
+	u64 rule = s->expr - 24, link[3], dlen;
 
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < NFT_RULE_STEPS; i++, rule -= 8) {
 		if (bpf_probe_read_kernel(link, sizeof(link), (void *)rule))
 			return;
-		if (link[0] < 1ull << 63 || link[1] < 1ull << 63 ||
-		    s->expr - rule - 24 >= (link[2] >> 44 & 0xfff))
+		dlen = link[2] >> 44 & 0xfff;
+		if (link[0] < 1ull << 63 || link[1] < 1ull << 63 || link[2] >> 57 || dlen & 7 ||
+		    s->expr - rule - 24 >= dlen)
 			continue;
 		if (read_u64(link[0] + 8) == rule && read_u64(link[1]) == rule) {
 			s->handle = link[2] & ((1ull << 42) - 1);

@@ -12,18 +12,18 @@ u64 nf_covered = ~0ull;
 /* The skb's slot: it is this packet's if its skb is. */
 INLINE struct nf_slot *nf_slot_of(u64 skb)
 {
-	u32 i = (skb >> 6) * 0x9e3779b1u >> (32 - NF_SLOTS_BITS);
+	u32 i = (u32)(skb >> 6) * 0x9e3779b1u >> (32 - NF_SLOTS_BITS);
 
 	return bpf_map_lookup_elem(&nf_slots, &i);
 }
 
 INLINE void nf_chain_names(struct rec_nf *nf, const struct nf_slot *s)
 {
-	u64 chain = s->priv + cfg.nft.base_chain, table = 0, name = 0;
+	u64 chain = s->priv, table = 0, name = 0;
 	u16 family = 0;
 
 	bpf_probe_read_kernel(&nf->policy, sizeof(nf->policy),
-			      (void *)(s->priv + cfg.nft.base_policy));
+			      (void *)(chain - cfg.nft.base_chain + cfg.nft.base_policy));
 	bpf_probe_read_kernel(&table, sizeof(table), (void *)(chain + cfg.nft.chain_table));
 	bpf_probe_read_kernel(&family, sizeof(family), (void *)(table + cfg.nft.table_family));
 	nf->family = family & 0x3f;

@@ -243,7 +243,7 @@ enum tw_answer { TW_NOTHING, TW_RST, TW_ACK, TW_SYN, TW_ACK_OOW, TW_COUNT };
 
 struct rec_nf {
 	u64 function; /* address of the hook function, or a few bytes into it */
-	u64 priv;     /* what it was registered with: nft_base_chain, xt_table, bpf_nf_link… */
+	u64 priv;     /* what it was registered with: nft_chain, xt_table, bpf_nf_link… */
 	u64 expr;     /* address of the nft_expr */
 	u64 expr_function; /* what evaluated it: nft_immediate_eval, nft_lookup_eval (a verdict map)… */
 	u64 handle;

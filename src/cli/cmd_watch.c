@@ -256,7 +256,7 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	if (enrich_open(&s->enrich) < 0)
 		fprintf(stderr, "tcpwhy: no lookups: %s\n", strerror(errno));
 	existing_admit(s);
-	(void)session_cover_hooks(s);
+	(void)session_cover_hooks(s); /* verdicts say where a function has no probe */
 	say_armed(s);
 	command_go(command);
 	session_load_symbols(s);

@@ -2,9 +2,6 @@
 /* Sees to it that every hook function has its probe: enrich knows the functions, source has the probes. */
 #include "cli/session.h"
 
-typedef void (*enrich_hook_fn)(void *arg, const struct rec_hook *hook);
-int enrich_hooks(uint32_t netns, enrich_hook_fn fn, void *arg) __attribute__((weak));
-
 /* A burst of registrations (a firewall is loaded, a container started) is one. */
 #define COVER_AGAIN_NS (100 * NSEC_PER_MSEC)
 
@@ -31,7 +28,7 @@ int session_cover_hooks(struct session *s)
 	if (!live_hooks_stale(s->live))
 		return 0;
 	s->covered_ns = now_mono();
-	err = !enrich_hooks ? -EOPNOTSUPP : enrich_hooks(0, add_hook, &hooks);
+	err = enrich_hooks(0, add_hook, &hooks);
 	if (!err)
 		err = live_cover_hooks(s->live, hooks.v, hooks.n, registered);
 	vec_free(&hooks);

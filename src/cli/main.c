@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which subcommand, with which options: dispatch only. */
 #include "cli/cli.h"
+#include "cli/hooks.h"
 #include "cli/nearest.h"
 
 struct command {
@@ -13,6 +14,7 @@ struct command {
 static int run_watch(int argc, char *const *argv);
 static int run_explain(int argc, char *const *argv);
 static int run_doctor(int argc, char *const *argv);
+static int run_hooks(int argc, char *const *argv);
 
 static const struct command commands[] = {
 	{"watch", "tcpwhy [watch] [options]", "watch this host: one verdict per failure",
@@ -23,6 +25,8 @@ static const struct command commands[] = {
 	 run_explain},
 	{"doctor", "tcpwhy doctor [options]", "what this kernel lets it see, and what is missing",
 	 run_doctor},
+	{"hooks", "tcpwhy hooks [options]", "every netfilter hook in call order, and whose it is",
+	 run_hooks},
 };
 
 /* "tcpwhy: <sentence>" on stderr. */
@@ -136,6 +140,25 @@ static int run_doctor(int argc, char *const *argv)
 		return usage_error(&err);
 	}
 	return cmd_doctor(&o);
+}
+
+static int run_hooks(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct hooks_options o = {0};
+	int next = 0;
+	bool dashes;
+
+	if (options_parse(hooks_option_defs, &o, argc, argv, &next, &dashes, &err))
+		return usage_error(&err);
+	if (o.help)
+		return print_command_help("hooks", hooks_option_defs);
+	if (next < argc || dashes)
+		strbuf_addf(&err, "hooks takes options only, not \"%s\"",
+			    argv[dashes ? next - 1 : next]);
+	else
+		(void)hooks_options_check(&o, &err);
+	return err.s ? usage_error(&err) : cmd_hooks(&o);
 }
 
 static int unknown_command(const char *word)
