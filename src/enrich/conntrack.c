@@ -110,7 +110,7 @@ static int entry_parse(const struct nlmsghdr *nlh, void *arg)
  * surely has the sysctl: older kernels hide it in those of unprivileged users
  * (nf_conntrack_standalone_init_sysctl).
  */
-static bool conntrack_is_loaded(void)
+bool conntrack_is_loaded(void)
 {
 	return !access("/proc/sys/net/netfilter/nf_conntrack_max", F_OK);
 }

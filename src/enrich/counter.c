@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "enrich/counter.h"
 
+#include "enrich/conntrack.h"
+#include "enrich/conntrack_stats.h"
 #include "enrich/lookup.h"
 #include "enrich/netns.h"
 
@@ -9,6 +11,7 @@ static const char *const files[] = {
 	"/proc/thread-self/net/netstat",
 	"/proc/thread-self/net/snmp",
 	"/proc/thread-self/net/snmp6",
+	"/proc/thread-self/net/xfrm_stat",
 };
 
 struct counter {
@@ -78,8 +81,8 @@ void counter_parse(const char *text, counter_fn fn, void *arg)
 	}
 }
 
-/* Of the thread's present namespace. snmp6 is missing without IPv6. */
-static int counters_read(counter_fn fn, void *arg)
+/* Of the thread's present namespace. Kernels without IPv6 or xfrm lack a file. */
+static int counters_read(bool conntrack, counter_fn fn, void *arg)
 {
 	int err = -ENOENT;
 
@@ -92,6 +95,7 @@ static int counters_read(counter_fn fn, void *arg)
 			err = 0;
 		}
 	}
+	conntrack_stats(conntrack, fn, arg);
 	return err;
 }
 
@@ -129,6 +133,7 @@ void counter_base_free(struct counter_base *base)
 /* Reads all counters of a namespace, as its base line too if it has none yet. */
 static int namespace_read(struct netns_map *m, uint32_t inum, struct reading *r)
 {
+	bool conntrack = conntrack_is_loaded();
 	int err = netns_enter(m, inum);
 	struct netns *ns;
 
@@ -139,7 +144,7 @@ static int namespace_read(struct netns_map *m, uint32_t inum, struct reading *r)
 		ns->base = r->base = calloc(1, sizeof(*r->base));
 	if (r->base)
 		r->base->mono_ns = now_mono();
-	err = counters_read(counter_note, r);
+	err = counters_read(conntrack, counter_note, r);
 	if (err && r->base) {
 		counter_base_free(r->base);
 		ns->base = r->base = NULL;
@@ -186,7 +191,7 @@ int counter_answer(struct lookup *l)
 		return -ENOENT;
 	rec.value = r.value;
 	ns = netns_find(l->netns, q->netns);
-	if (ns && ns->base && !r.base) {
+	if (ns && ns->base && !r.base && strcmp(q->name, CONNTRACK_COUNT) != 0) {
 		rec.base_ns = ns->base->mono_ns;
 		rec.delta = r.value - base_value(ns->base, r.wanted);
 	}

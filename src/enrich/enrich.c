@@ -34,6 +34,7 @@ ASSERT_QUESTION_AT(rec_rule);
 ASSERT_QUESTION_AT(rec_bpf_prog);
 ASSERT_QUESTION_AT(rec_nfqueue);
 ASSERT_QUESTION_AT(rec_link);
+ASSERT_QUESTION_AT(rec_ct_top);
 ASSERT_QUESTION_AT(rec_answer);
 
 /* A kind of question. Questions of one price share a rate limit. */
@@ -58,6 +59,7 @@ static const struct {
 	[Q_DROP_RULES_BIT] = {drop_rules_answer, EXPENSIVE},
 	[Q_BPF_PROGS_BIT] = {bpf_progs_answer, EXPENSIVE},
 	[Q_NFQUEUES_BIT] = {nfqueues_answer, EXPENSIVE},
+	[Q_CONNTRACK_TOP_BIT] = {conntrack_top_answer, EXPENSIVE},
 	[Q_LINK_BIT] = {link_answer, CHEAP},
 };
 

@@ -47,6 +47,7 @@ int rule_answer(struct lookup *l);
 int drop_rules_answer(struct lookup *l);
 int bpf_progs_answer(struct lookup *l);
 int nfqueues_answer(struct lookup *l);
+int conntrack_top_answer(struct lookup *l);
 int link_answer(struct lookup *l);
 
 /* The kernel's interfaces want the family's own bytes of an address: the last 4, or all 16. */

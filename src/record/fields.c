@@ -363,6 +363,20 @@ static const struct field nfqueue_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field ct_top_fields[] = {
+	HEADER,
+	QUESTION(rec_ct_top),
+	FIELD(ADDR, struct rec_ct_top, src, "src", ""),
+	FIELD(UINT, struct rec_ct_top, family, "family", NULL),
+	FIELD(UINT, struct rec_ct_top, entries, "entries", "entries"),
+	FIELD(UINT, struct rec_ct_top, unreplied, "unreplied", "unreplied"),
+	FIELD(NAME, struct rec_ct_top, proto, "proto", "proto", .u.name = proto_name),
+	FIELD(UINT, struct rec_ct_top, dport, "dst_port", "dst_port"),
+	FIELD(UINT, struct rec_ct_top, dport_entries, "dst_port_entries", "dst_port_entries"),
+	FIELD(UINT, struct rec_ct_top, total, "total_entries", "total_entries"),
+	{.type = FIELD_END},
+};
+
 static bool link_is_port(const void *base)
 {
 	return ((const struct rec_link *)base)->port_state != 0xff;
@@ -415,6 +429,7 @@ const struct field *record_fields(unsigned kind)
 		[REC_ANSWER] = answer_fields,	[REC_HOOK] = hook_fields,
 		[REC_RULE] = rule_fields,	[REC_BPF_PROG] = bpf_prog_fields,
 		[REC_NFQUEUE] = nfqueue_fields, [REC_LINK] = link_fields,
+		[REC_CT_TOP] = ct_top_fields,
 	};
 
 	if (REC_KIND_IS_EVENT(kind))

@@ -26,6 +26,7 @@
 	X(DROP_RULES, "drop_rules") /* what may drop at hook `nf_hook` of `nf_family` in `netns`: rec_rule */           \
 	X(BPF_PROGS, "bpf_programs") /* those at `ifindex`, or at the cgroup `cgroup`: rec_bpf_prog */                  \
 	X(NFQUEUES, "nfqueues")	  /* the queues of `netns` and who listens: rec_nfqueue */                              \
+	X(CONNTRACK_TOP, "conntrack_top") /* who has most conntrack entries in `netns`: rec_ct_top */                  \
 	X(LINK, "link")		  /* the device `ifindex` of `netns`: one rec_link */
 /* clang-format on */
 
