@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tests of the comparison of verdicts: lab/lib/test_match.py"""
+"""Tests of the comparison of verdicts, and of what is wanted: lab/lib/test_match.py"""
 import sys
 import unittest
 
 sys.dont_write_bytecode = True
 
+from labrun import scenario  # noqa: E402
 from labrun.match import compare, name, weaker  # noqa: E402
 
 ADDRESSES = {"server": "10.0.2.2"}
@@ -96,6 +97,23 @@ class Weaker(unittest.TestCase):
 
     def test_name(self):
         self.assertEqual(name(verdict()), "no-listener (certain)")
+
+
+class Wanted(unittest.TestCase):
+    def test_tracepoint_tier(self):
+        want = {"cause": "nftables-rule", "certainty": "certain", "tracepoint": {"certainty": "likely", "text": ["x"]}}
+        self.assertEqual(scenario.in_tier(want, "kprobe"), {"cause": "nftables-rule", "certainty": "certain"})
+        self.assertEqual(scenario.in_tier(want, "tracepoint"),
+                         {"cause": "nftables-rule", "certainty": "likely", "text": ["x"]})
+
+    def test_every_scenario_can_be_read(self):
+        self.assertEqual(len(scenario.find(["all"])), len(scenario.names()))
+
+    def test_numbers(self):
+        numbers = [int(scenario.number(name)) for name in scenario.names()]
+        self.assertEqual(numbers, sorted(set(numbers)))
+        for word in ("10", "101"):
+            self.assertEqual([one.name.partition("-")[0] for one in scenario.find([word])], [word])
 
 
 if __name__ == "__main__":

@@ -96,6 +96,26 @@ routed() {
 	done
 }
 
+# bridged: client -- host's br0 -- server; the ports are port0 and port1.
+bridged() {
+	namespaces client host server
+	wire client eth0 host port0
+	wire server eth0 host port1
+	ip -n host link add br0 type bridge
+	for _port in port0 port1; do
+		ip -n host link set $_port master br0 up
+	done
+	ip -n host link set br0 up
+	interface client eth0 client 16 48
+	interface server eth0 server 16 48
+	for _end in "client eth0" "server eth0" "host br0"; do
+		carrier $_end
+	done
+	for _port in port0 port1; do
+		bridge -n host link set dev $_port state 3 # forwarding
+	done
+}
+
 # docker_bridge OUTSIDE: a container on a bridge of `host`, behind masquerading; OUTSIDE is on the wire of the host.
 docker_bridge() {
 	pair "$1" host
@@ -128,4 +148,24 @@ void() {
 # nft_rule NAME HOOK RULE: an nftables chain of the inet family, with one rule.
 nft_rule() {
 	in_ns "$1" nft "table inet filter { chain $2 { type filter hook $2 priority filter; $3; }; }"
+}
+
+# queue_rule NAME MATCH…: let what arrives and matches wait for a program at queue 7 of netfilter.
+queue_rule() {
+	_ns=$1
+	shift
+	in_ns "$_ns" "$iptables" -w -A INPUT "$@" -j NFQUEUE --queue-num 7 2>/dev/null ||
+		{ echo 'this kernel has no NFQUEUE'; exit 77; }
+}
+
+# in_virtual_machine: whether this machine is one of test/vm/run, whose modules and settings are nobody else's.
+in_virtual_machine() {
+	grep -q ' vm_run=' /proc/cmdline
+}
+
+# module NAME SYMBOL: what a module of the kernel does must be there. On a user's machine none is loaded: some change
+# what happens to the packets of the whole machine.
+module() {
+	! in_virtual_machine || modprobe -q "$1" || :
+	grep -q " $2\b" /proc/kallsyms || { echo "this kernel has not loaded $1"; exit 77; }
 }

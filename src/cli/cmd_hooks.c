@@ -33,7 +33,9 @@ struct view {
 	const struct hooks_options *o;
 	struct out_options out;
 	VEC(struct rec_netns) spaces;
-	hook_list hooks; /* of all of them */
+	hook_list hooks;  /* of all of them */
+	hook_list listed; /* by the kernel itself */
+	int not_listed;	  /* why not: a negative errno */
 	struct ksyms *ksyms;
 	struct rec_symbol symbol; /* the last one found */
 	uint64_t seq;
@@ -81,18 +83,42 @@ static void hook_complete(struct view *v, struct rec_hook *hook)
 	hook->hdr.mono_ns = now_mono();
 	hook->hdr.wall_ns = now_wall();
 	hook->hdr.seq = ++v->seq;
-	if (v->ksyms && !ksyms_find(v->ksyms, hook->function, &sym) && !sym.offset)
+	if (!v->ksyms)
+		return;
+	if (!ksyms_find(v->ksyms, hook->function, &sym) && !sym.offset)
 		str_copy(hook->name, sizeof(hook->name), sym.name);
+	else if (!hook->module[0] && hook->maker == HOOK_KERNEL)
+		hook->maker =
+			HOOK_FOREIGN; /* neither the kernel nor a module says that it is theirs */
 }
 
-/* The hooks of a namespace, 0 all of them, with names. */
+/*
+ * The hooks of a namespace, 0 all of them, with names. The symbols are read behind the hooks: so both
+ * have the modules that came meanwhile.
+ */
 static int hooks_read(struct view *v, uint32_t netns, hook_list *ret)
 {
 	int err = enrich_hooks(netns, take_hook, ret);
 
+	if (!v->ksyms)
+		(void)ksyms_load(NULL, &v->ksyms);
 	for (size_t i = 0; i < ret->n; i++)
 		hook_complete(v, &ret->v[i]);
 	return err;
+}
+
+/* Those of one namespace, which stand together; not to be freed. */
+static hook_list part_of(const hook_list *all, uint32_t netns)
+{
+	hook_list part = {0};
+
+	for (size_t i = 0; i < all->n; i++) {
+		if (all->v[i].hdr.netns != netns)
+			continue;
+		part.v = part.v ? part.v : &all->v[i];
+		part.n++;
+	}
+	return part;
 }
 
 static const char *why_not(int err)
@@ -144,24 +170,23 @@ static int netns_wanted(const struct hooks_options *o, uint32_t *ret)
 
 /* ---- comparing ------------------------------------------------------------------------------- */
 
-/* 0: compared; else why it could not be, as enrich_hooks_listed says it. */
-static int compare(struct view *v, uint32_t netns, struct strbuf *differences)
+/* What differs in a namespace, after another look if something does. */
+static void compare(struct view *v, uint32_t netns, struct strbuf *ret)
 {
-	int err = 0;
+	hook_list read = part_of(&v->hooks, netns), listed = part_of(&v->listed, netns);
 
-	for (int i = 0; !err && i < COMPARE_TRIES && (!i || differences->len); i++) {
-		hook_list read = {0}, listed = {0};
+	hooks_compare(&read, &listed, ret);
+	for (int i = 0; ret->len && i < COMPARE_TRIES; i++) {
+		hook_list read_again = {0}, listed_again = {0};
 
-		strbuf_reset(differences);
-		err = enrich_hooks_listed(netns, take_hook, &listed);
-		if (!err)
-			err = hooks_read(v, netns, &read);
-		if (!err)
-			hooks_compare(&read, &listed, differences);
-		vec_free(&read);
-		vec_free(&listed);
+		if (!enrich_hooks_listed(netns, take_hook, &listed_again) &&
+		    !hooks_read(v, netns, &read_again)) {
+			strbuf_reset(ret);
+			hooks_compare(&read_again, &listed_again, ret);
+		}
+		vec_free(&read_again);
+		vec_free(&listed_again);
 	}
-	return err;
 }
 
 static const char *no_comparison(int err)
@@ -169,48 +194,6 @@ static const char *no_comparison(int err)
 	return err == -EOPNOTSUPP ? "this kernel has none (CONFIG_NETFILTER_NETLINK_HOOK)"
 	       : err == -ENOENT	  ? "its module nfnetlink_hook isn't loaded"
 				  : strerror(-err);
-}
-
-static void print_comparison(struct view *v, uint32_t netns)
-{
-	_cleanup_strbuf_ struct strbuf differences = {0};
-	int err = compare(v, netns, &differences);
-
-	if (err)
-		fprintf(v->out.to, "\nNot compared with the kernel's own list: %s.\n",
-			no_comparison(err));
-	else if (differences.len)
-		fprintf(v->out.to, "\nThe kernel's own list differs:\n%s", differences.s);
-	else
-		fprintf(v->out.to, "\nThe kernel's own list agrees.\n");
-}
-
-static void json_comparison(struct view *v, uint32_t netns)
-{
-	_cleanup_strbuf_ struct strbuf differences = {0};
-	int err = compare(v, netns, &differences);
-	json_t *list = json_array(), *root;
-	_cleanup_free_ char *text = NULL;
-
-	for (char *line = differences.s, *end; line && *line; line = end + 1) {
-		end = line + strcspn(line, "\n");
-		json_array_append_new(list, json_stringn(line, (size_t)(end - line)));
-	}
-	root = json_pack("{s:s,s:I,s:b,s:s*,s:o}", "type", "hooks_compared", "netns",
-			 (json_int_t)netns, "compared", !err, "why_not",
-			 err ? no_comparison(err) : NULL, "differences", list);
-	text = json_dumps(root, JSON_ENSURE_ASCII | JSON_COMPACT);
-	fprintf(v->out.to, "%s\n", text ? text : "{}");
-	json_decref(root);
-}
-
-/* ---- printing -------------------------------------------------------------------------------- */
-
-static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
-{
-	struct view *v = arg;
-
-	return v->ksyms && !ksyms_find(v->ksyms, addr, &v->symbol) ? &v->symbol : NULL;
 }
 
 static void space_name(const struct rec_netns *ns, struct strbuf *out)
@@ -226,28 +209,75 @@ static void space_name(const struct rec_netns *ns, struct strbuf *out)
 	strbuf_addf(out, "%s%u", out->len ? ", " : "", ns->hdr.netns);
 }
 
+static void print_comparison(struct view *v)
+{
+	_cleanup_strbuf_ struct strbuf all = {0};
+
+	for (size_t i = 0; !v->not_listed && i < v->spaces.n; i++) {
+		_cleanup_strbuf_ struct strbuf one = {0};
+
+		compare(v, v->spaces.v[i].hdr.netns, &one);
+		if (!one.len)
+			continue;
+		strbuf_add(&all, "netns ");
+		space_name(&v->spaces.v[i], &all);
+		strbuf_addf(&all, ":\n%s", one.s);
+	}
+	if (v->not_listed)
+		fprintf(v->out.to, "\nNot compared with the kernel's own list: %s.\n",
+			no_comparison(v->not_listed));
+	else if (all.len)
+		fprintf(v->out.to, "\nThe kernel's own list differs. In %s", all.s);
+	else
+		fprintf(v->out.to, "\nThe kernel's own list agrees.\n");
+}
+
+static void json_comparison(struct view *v, uint32_t netns)
+{
+	_cleanup_strbuf_ struct strbuf differences = {0};
+	json_t *list = json_array(), *root;
+	_cleanup_free_ char *text = NULL;
+
+	if (!v->not_listed)
+		compare(v, netns, &differences);
+	for (char *line = differences.s, *end; line && *line; line = end + 1) {
+		end = line + strcspn(line, "\n");
+		json_array_append_new(list, json_stringn(line, (size_t)(end - line)));
+	}
+	root = json_pack("{s:s,s:I,s:b,s:s*,s:o}", "type", "hooks_compared", "netns",
+			 (json_int_t)netns, "compared", !v->not_listed, "why_not",
+			 v->not_listed ? no_comparison(v->not_listed) : NULL, "differences", list);
+	text = json_dumps(root, JSON_ENSURE_ASCII | JSON_COMPACT);
+	fprintf(v->out.to, "%s\n", text ? text : "{}");
+	json_decref(root);
+}
+
+/* ---- printing -------------------------------------------------------------------------------- */
+
+static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
+{
+	struct view *v = arg;
+
+	return v->ksyms && !ksyms_find(v->ksyms, addr, &v->symbol) ? &v->symbol : NULL;
+}
+
 static void print_space(struct view *v, const struct rec_netns *ns)
 {
 	_cleanup_strbuf_ struct strbuf name = {0};
 	struct out_symbols syms = {find_symbol, v};
-	struct out_hooks part = {0};
-	size_t first = 0, n;
+	hook_list part = part_of(&v->hooks, ns->hdr.netns);
+	struct out_hooks hooks;
 
-	while (first < v->hooks.n && v->hooks.v[first].hdr.netns != ns->hdr.netns)
-		first++;
-	for (n = 0; first + n < v->hooks.n && v->hooks.v[first + n].hdr.netns == ns->hdr.netns;)
-		n++;
 	space_name(ns, &name);
-	part = (struct out_hooks){name.s ? name.s : "", v->hooks.v + first, n};
+	hooks = (struct out_hooks){name.s ? name.s : "", part.v, part.n};
 	if (v->o->json) {
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < part.n; i++)
 			jsonl_record(&v->out, &part.v[i].hdr, &syms);
 		json_comparison(v, ns->hdr.netns);
-	} else if (v->o->graph && n) {
-		v->strange |= text_hooks_graph(&v->out, &part);
+	} else if (v->o->graph && part.n) {
+		v->strange |= text_hooks_graph(&v->out, &hooks);
 	} else {
-		v->strange |= text_hooks(&v->out, &part);
-		print_comparison(v, ns->hdr.netns);
+		v->strange |= text_hooks(&v->out, &hooks);
 	}
 }
 
@@ -260,6 +290,8 @@ static int print_all(struct view *v)
 	}
 	if (v->strange && !v->o->json)
 		text_hooks_legend(&v->out);
+	if (!v->o->json && !v->o->graph)
+		print_comparison(v);
 	return fflush(v->out.to) || ferror(v->out.to) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -269,14 +301,18 @@ static int look(struct view *v, uint32_t netns)
 
 	if (!err)
 		err = enrich_netns_list(netns, take_space, v);
-	if (!err) {
-		(void)ksyms_load(NULL, &v->ksyms);
-		err = hooks_read(v, netns, &v->hooks);
-	}
-	if (err != -EAGAIN)
+	if (err)
 		return err;
-	fprintf(stderr, "tcpwhy: some hooks changed while they were read, and are left out: run it "
-			"again\n");
+	err = hooks_read(v, netns, &v->hooks);
+	if (err == -EAGAIN)
+		fprintf(stderr, "tcpwhy: some hooks changed while they were read, and are left "
+				"out: run it again\n");
+	else if (err && netns)
+		return err;
+	else if (err)
+		fprintf(stderr, "tcpwhy: not every namespace could be looked at: %s\n",
+			strerror(-err));
+	v->not_listed = enrich_hooks_listed(netns, take_hook, &v->listed);
 	return 0;
 }
 
@@ -293,6 +329,7 @@ int cmd_hooks(const struct hooks_options *o)
 	status = err ? fail(err) : print_all(&v);
 	ksyms_free(v.ksyms);
 	vec_free(&v.hooks);
+	vec_free(&v.listed);
 	vec_free(&v.spaces);
 	return status;
 }

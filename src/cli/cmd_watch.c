@@ -135,13 +135,13 @@ static void say_armed(const struct session *s)
 }
 
 /*
- * What lookups still need: setns(), other processes' files, conntrack, and the addresses in
- * /proc/kallsyms.
+ * What lookups still need: setns(), bpf(), other processes' files, conntrack and rules (iptables-legacy
+ * opens a raw socket), and the addresses in /proc/kallsyms.
  */
 static void drop_privileges(void)
 {
-	static const int keep[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_PTRACE,
-				   CAP_DAC_READ_SEARCH, CAP_SYSLOG};
+	static const int keep[] = {CAP_SYS_ADMIN,  CAP_NET_ADMIN,	CAP_NET_RAW,
+				   CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SYSLOG};
 	int err = caps_keep(keep, ARRAY_SIZE(keep));
 
 	if (err)
@@ -251,6 +251,7 @@ static int watch(struct session *s, struct command_run *command, int signals)
 {
 	if (start_live(s, command) < 0)
 		return EXIT_FAILURE;
+	(void)enrich_prepare(); /* else it is done later, by who may not be allowed to any more */
 	drop_privileges();
 	/* Without lookups there are still verdicts, less certain ones. */
 	if (enrich_open(&s->enrich) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "diagnose/engine.h"
 
+#include "record/question.h"
 #include "record/record.h"
 
 static const struct cause *const causes[] = {
@@ -16,6 +17,62 @@ const struct cause *diagnose_cause(size_t n)
 
 /* ---- what to ask ----------------------------------------------------------------------------- */
 
+/* 0 where the task isn't the one whose socket it is: of a packet that comes in, it is anybody. */
+static uint64_t task_cgroup(const struct rec_event *e)
+{
+	bool own = e->hdr.kind == REC_CONNECT || fact_reason_is(e, "BPF_CGROUP_EGRESS");
+
+	return own ? e->task.cgroup : 0;
+}
+
+/* Is there nothing to look up, or would the answer add nothing to what e tells? */
+static bool is_needless(const struct rec_event *e, uint32_t kind)
+{
+	switch (kind) {
+	case Q_RULE:
+		return !nf_has_rule(e) && !nf_has_policy(e);
+	case Q_DROP_RULES:
+		return nf_has_rule(e) || nf_has_policy(e);
+	case Q_LINK:
+		return !e->ifindex;
+	case Q_BPF_PROGS:
+		return !e->ifindex && !task_cgroup(e);
+	default:
+		return false;
+	}
+}
+
+/* What only questions about netfilter and BPF programs have. */
+static void need_details(const struct rec_event *e, struct question *q)
+{
+	const struct rec_nf *nf = &e->nf;
+
+	switch (q->kind) {
+	case Q_HOOKS:
+	case Q_DROP_RULES:
+		q->nf_family = fact_nf(e) & NF_HOOK ? nf->pf : 0;
+		q->nf_hook = fact_nf(e) & NF_HOOK ? nf->hook : NF_HOOK_ANY;
+		break;
+	case Q_RULE:
+		q->nf_family = nf->family;
+		q->nf_hook = nf->hook;
+		q->handle = nf->has & NF_RULE ? nf->handle : 0;
+		str_copy(q->table, sizeof(q->table), nf->table);
+		str_copy(q->chain, sizeof(q->chain), nf->has & NF_RULE ? nf->chain : nf->base);
+		break;
+	case Q_BPF_PROGS:
+		q->cgroup = task_cgroup(e);
+		break;
+	case Q_CONNTRACK:
+		/* Of an entry that is being made: who else has what its answers will look like? */
+		if (e->pkt.has & PKT_CT)
+			q->tuple = e->pkt.ct_reply;
+		break;
+	default:
+		break;
+	}
+}
+
 static void need(const struct rec_event *e, uint32_t kind, const char *name, question_vec *ask)
 {
 	struct question q = {.kind = kind,
@@ -24,6 +81,9 @@ static void need(const struct rec_event *e, uint32_t kind, const char *name, que
 			     .tuple = e->pkt.tuple,
 			     .inode = e->sock.inode};
 
+	if (is_needless(e, kind))
+		return;
+	need_details(e, &q);
 	if (kind == Q_OWNER)
 		q.tuple = e->sock.tuple;
 	if (name)
@@ -179,6 +239,12 @@ static bool is_overtaken(const struct timeline *tl, const struct rec_event *e)
 	return false;
 }
 
+/* A setting or counter that isn't there belongs to a part of the kernel that isn't in use. */
+static bool is_failed(const struct rec_answer *a)
+{
+	return a->err && !(a->err == -ENOENT && (a->what == Q_SYSCTL || a->what == Q_COUNTER));
+}
+
 /* An answer that is an error tells nothing, which is not the same as nothing being there. */
 static void tell_failed_lookups(const struct timeline *tl, struct verdict *v)
 {
@@ -186,8 +252,8 @@ static void tell_failed_lookups(const struct timeline *tl, struct verdict *v)
 	int err = 0;
 
 	timeline_each(tl, REC_ANSWER, struct rec_answer, a) {
-		n += a->err != 0;
-		err = a->err ? a->err : err;
+		n += is_failed(a);
+		err = is_failed(a) ? a->err : err;
 	}
 	if (n)
 		verdict_evidence(v,

@@ -111,6 +111,19 @@ uint64_t fact_counter(const struct judge *j, const char *name)
 	return delta;
 }
 
+bool fact_counter_value(const struct judge *j, const char *name, uint64_t *ret)
+{
+	bool known = false;
+
+	timeline_each(j->tl, REC_COUNTER, struct rec_counter, c) {
+		if (c->hdr.netns != j->ev->hdr.netns || strcmp(c->name, name) != 0)
+			continue;
+		*ret = c->value;
+		known = true;
+	}
+	return known;
+}
+
 const struct rec_sock_info *fact_sock(const struct judge *j, const struct rec_tuple *tuple)
 {
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
@@ -247,8 +260,20 @@ static bool is_other_world(const struct judge *j, const struct rec_sock_info *s)
 	if (has_event_in(j, s->hdr.netns))
 		return false;
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, other) {
-		if (other->hdr.netns != s->hdr.netns && tuple_equal(&other->tuple, &s->tuple) &&
-		    has_event_in(j, other->hdr.netns))
+		/* Whose a socket is was asked where its packet was seen, not where it lives. */
+		if (other->match != SOCK_MATCH_OWNER && other->hdr.netns != s->hdr.netns &&
+		    tuple_equal(&other->tuple, &s->tuple) && has_event_in(j, other->hdr.netns))
+			return true;
+	}
+	return false;
+}
+
+/* The same process, found with its socket where that lives. */
+static bool is_found_at_home(const struct judge *j, const struct rec_sock_info *s)
+{
+	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, other) {
+		if (other->match == SOCK_MATCH_EXACT && other->pid == s->pid &&
+		    other->hdr.netns != s->hdr.netns && tuple_equal(&other->tuple, &s->tuple))
 			return true;
 	}
 	return false;
@@ -259,7 +284,7 @@ static bool is_hit(const struct judge *j, const struct rec_sock_info *s)
 	if (!s->pid)
 		return false;
 	if (s->match == SOCK_MATCH_OWNER)
-		return true;
+		return !is_found_at_home(j, s);
 	return s->match == SOCK_MATCH_EXACT && s->state != TCP_TIME_WAIT &&
 	       (s->state != TCP_CLOSE || s->tuple.proto == IPPROTO_UDP) && !is_other_world(j, s);
 }

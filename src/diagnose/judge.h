@@ -105,6 +105,8 @@ bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret);
 const struct rec_route *fact_route(const struct judge *j, const uint8_t dst[16]);
 /* A counter's increase since the base line, 0 if unknown. */
 uint64_t fact_counter(const struct judge *j, const char *name);
+/* Its value; false: not known. */
+bool fact_counter_value(const struct judge *j, const char *name, uint64_t *ret);
 /* Who listens, in ev's namespace, for what ev's packet is for (or comes from); NULL: not known. */
 const struct rec_sock_info *fact_listener(const struct judge *j);
 /* A socket that a lookup found for these ends (either orientation), alive. */
@@ -147,16 +149,120 @@ bool fact_gave_up(const struct judge *j);
 /* How often a segment was seen sent again before ev; *ret_ns, if wanted: since when, 0 never. */
 unsigned fact_retransmitted(const struct judge *j, uint64_t *ret_ns);
 
-/* Where netfilter decided about the packet of e: the stack tells. */
+/* ---- netfilter: firewall.c ------------------------------------------------------------------- */
+
+/* NF_*: what netfilter's probes told of the packet of e. Of one that left, they tell nothing. */
+uint8_t fact_nf(const struct rec_event *e);
+/* Did they tell which base chain's policy decided; which rule? */
+bool nf_has_policy(const struct rec_event *e);
+bool nf_has_rule(const struct rec_event *e);
+
+/* Where netfilter decided about the packet of e: its probes tell, or the stack. */
 struct hook_place {
 	const char *hook;    /* "LOCAL_IN", NULL unknown */
 	const char *chain;   /* where a user finds its rules: "input" */
 	const char *made_by; /* "an nftables rule" */
+	uint8_t pf;	     /* NFPROTO_* of the hook, 0 unknown */
+	uint8_t number;	     /* in that family; NF_HOOK_ANY unknown */
+	bool bridged;	     /* br_netfilter called IP's hooks for a bridged packet */
 	bool nftables;
 	bool sure; /* the stack names the kind */
 };
 
 void fact_hook(const struct judge *j, const struct rec_event *e, struct hook_place *ret);
+
+/* How it is known which hook function dropped a packet. */
+enum dropper_from {
+	FROM_NOTHING,
+	FROM_STACK, /* it shows there */
+	FROM_PROBE, /* the packet was seen to enter it last */
+	FROM_LISTS, /* nothing else at this hook can drop */
+};
+
+#define SUSPECTS_MAX 16
+
+/* The hook function that dropped a packet, as far as it is known. */
+struct dropper {
+	struct hook_place at;
+	enum dropper_from from;
+	enum certainty certainty;    /* of maker */
+	uint8_t maker;		     /* enum hook_maker, 0 not known */
+	const char *function;	     /* its name, "" not known */
+	const struct rec_hook *hook; /* NULL: not among what the lookup found */
+	/* Entered last of those that are watched, where not all are: it or one behind it. */
+	const struct rec_hook *seen;
+	/* Those of that hook that may drop, in call order; more than one where maker is 0. */
+	const struct rec_hook *suspects[SUSPECTS_MAX];
+	unsigned n_suspects;
+};
+
+void fact_dropper(const struct judge *j, const struct rec_event *e, struct dropper *ret);
+/* The function's name; "" not known. */
+const char *hook_function(const struct judge *j, const struct rec_hook *h);
+/* Is a hook of this family and number the one of w? NFPROTO_INET stands for both IP families. */
+bool at_hook(const struct hook_place *w, uint8_t pf, uint8_t number);
+
+/*
+ * Was the packet of e freed by one of these functions (NULL-terminated), not only below them? By the
+ * place that the kernel reports, else by the innermost frame of the stack.
+ */
+bool fact_dropped_in(const struct judge *j, const struct rec_event *e,
+		     const char *const *functions);
+/* net/netfilter/nfnetlink_queue.c: where packets end that a program had been given. */
+extern const char *const queue_places[];
+/* Did a netfilter hook say drop? Without a reason, by the stack. */
+bool fact_netfilter_drop(const struct judge *j, const struct rec_event *e);
+/* For `concerns`: may that be so? */
+bool may_be_netfilter_drop(const struct rec_event *e);
+/*
+ * One lost segment of a running connection is repaired by TCP, and many rules and programs mean to
+ * drop stray ones. Does the drop under judgement stop something: a SYN, a datagram, the same
+ * segment again, a connection that ends with an error?
+ */
+bool fact_suffers(const struct judge *j);
+
+/* ---- what the causes of netfilter's drops share: causes/netfilter_drop.c, nftables_rule.c ---- */
+
+/* Is the drop under judgement netfilter's, a failure, and no REJECT rule's? Who did it then? */
+bool judge_netfilter(struct judge *j, struct dropper *ret);
+/* What was dropped where, as the first sentences. */
+void tell_netfilter(struct judge *j, const struct dropper *d);
+/* Packet, stack, what conntrack thought of it; who is hit. */
+void evidence_packet(struct judge *j, const struct hook_place *w);
+/* The same, and how the dropper is known. */
+void evidence_netfilter(struct judge *j, const struct dropper *d);
+
+/* Has the packet of e a conntrack entry that isn't in the table yet? For `concerns`. */
+bool entry_is_new(const struct rec_event *e);
+/*
+ * Was it dropped as that entry couldn't be put there? Without probes, if nothing else can have dropped it,
+ * or it clashes: another connection has what it needs.
+ */
+bool judge_insert(struct judge *j, bool clashes, struct dropper *ret);
+/* Another connection whose answers look like those to the packet under judgement; NULL: not known. */
+const struct rec_ct *other_entry(const struct judge *j);
+bool source_is_translated(const struct rec_packet *p);
+
+#define RULES_SHOWN 5
+
+/* The rules that may have decided; those whose counters moved first. */
+struct rules {
+	const struct rec_rule *v[RULES_SHOWN];
+	unsigned n;	     /* all, also beyond v */
+	unsigned moved;	     /* those of them whose counters rose */
+	bool exact;	     /* v[0] is the one */
+	struct rec_rule own; /* v[0], where no lookup knows it */
+};
+
+/* Has it never matched, by its own counter? That is more than not having moved since the last look. */
+bool rule_never_matched(const struct rec_rule *r);
+/* reject: those that answer. */
+void fact_rules(const struct judge *j, const struct dropper *d, bool reject, struct rules *ret);
+/* Are these rules that a user made with iptables? */
+bool rules_of_iptables(const struct rules *r);
+/* Names the rule or the candidates, and how it is known; adds the commands that show and change it. */
+void tell_rules(struct judge *j, const struct dropper *d, const struct rules *r);
+
 /* The answer of a REJECT rule in this story; NULL: none was seen. */
 const struct rec_event *fact_reject(const struct judge *j);
 /*
@@ -166,6 +272,20 @@ const struct rec_event *fact_reject(const struct judge *j);
 bool reset_without_socket(const struct judge *j);
 /* A SYN that opens a connection, not a SYN-ACK. */
 bool packet_is_syn(const struct rec_packet *p);
+
+/* ---- BPF programs: causes/bpf_tc_drop.c ------------------------------------------------------ */
+
+#define PROGRAMS_SHOWN 5
+
+struct programs {
+	const struct rec_bpf_prog *v[PROGRAMS_SHOWN];
+	unsigned n; /* all, also beyond v */
+};
+
+/* places: bits of enum bpf_place */
+void fact_programs(const struct judge *j, uint32_t places, struct programs *ret);
+/* Names the program or the candidates; adds commands. */
+void tell_programs(struct judge *j, const struct programs *ps);
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -193,6 +313,24 @@ say_packet(const struct rec_packet
 		   *p); /* "SYN 10.0.0.1:2 -> 10.0.0.2:80", "ACK … seq 1 ack 2, 100 bytes" */
 const char *say_icmp(const struct rec_packet *p); /* "host unreachable" */
 const char *say_task(const struct rec_event *e);  /* "pid 12 curl", "" where there is none */
+/* "rule handle 12 of chain input in table inet filter: tcp dport 80 drop" */
+const char *say_rule(const struct rec_rule *r);
+/* Why conntrack called the packet of e INVALID. */
+enum invalid_kind {
+	INVALID_UNTOLD,
+	INVALID_WINDOW,
+	INVALID_CHECKSUM,
+	INVALID_FLAGS,
+	INVALID_STATE,
+	INVALID_SHORT,
+	INVALID_OTHER, /* a word of a kernel to come */
+};
+enum invalid_kind invalid_kind(const struct rec_event *e);
+const char *say_invalid(const struct rec_event *e);
+/* "chain input of table inet filter (nft_do_chain_inet, priority 0)" */
+const char *say_hook(const struct judge *j, const struct rec_hook *h);
+/* "drop_all (id 12, tc-ingress, held by pid 7 agent)" */
+const char *say_program(const struct rec_bpf_prog *p);
 const char *say_netns_prefix(const struct judge *j,
 			     uint32_t inum); /* "ip netns exec host ", "nsenter -t 12 -n ", "" */
 

@@ -10,9 +10,9 @@
 #include <stdarg.h>
 
 #define SAY_TEXTS 64
-#define SAY_SIZE 320
+#define SAY_SIZE 800
 
-/* One of a ring of buffers: enough for every argument of one sentence. */
+/* One of a ring of buffers: enough for every argument of one sentence, a rule's text too. */
 static char *say_slot(void)
 {
 	static _Thread_local char texts[SAY_TEXTS][SAY_SIZE];
@@ -239,4 +239,108 @@ const char *say_icmp(const struct rec_packet *p)
 	if (p->icmp_type == ICMP_DEST_UNREACH && p->icmp_code < ARRAY_SIZE(codes))
 		return codes[p->icmp_code];
 	return p->icmp_type == ICMP_TIME_EXCEEDED ? "TTL exceeded" : "an error";
+}
+
+/* ---- netfilter ------------------------------------------------------------------------------- */
+
+const char *say_rule(const struct rec_rule *r)
+{
+	const char *legacy = r->maker == RULE_IPTABLES_LEGACY ? "-legacy" : "";
+	const char *tables = r->family == 10 ? "ip6tables" : "iptables";
+	const char *colon = *r->text ? ": " : "";
+
+	if (r->flags & RULE_POLICY && r->maker == RULE_NFTABLES)
+		return say("the policy of base chain %s in table %s %s is drop", r->chain,
+			   nf_family_name(r->family), r->table);
+	if (r->flags & RULE_POLICY)
+		return say("the policy of chain %s in table %s of %s%s is DROP", r->chain, r->table,
+			   tables, legacy);
+	if (r->maker != RULE_NFTABLES && r->number)
+		return say("%s%s rule number %" PRIu32 " of chain %s in table %s%s%s", tables,
+			   legacy, r->number, r->chain, r->table, colon, r->text);
+	if (r->maker != RULE_NFTABLES)
+		return say("%s%s rule of chain %s in table %s%s%s", tables, legacy, r->chain,
+			   r->table, colon, r->text);
+	return say("nftables rule handle %" PRIu64 "%s%s in table %s %s%s%s", r->handle,
+		   *r->chain ? " of chain " : "", r->chain, nf_family_name(r->family), r->table,
+		   colon, r->text);
+}
+
+const char *say_hook(const struct judge *j, const struct rec_hook *h)
+{
+	const char *name = hook_function(j, h), *comma = *name ? ", " : "";
+
+	switch (h->maker) {
+	case HOOK_NFTABLES:
+		return say("chain %s of table %s %s (%s%spriority %" PRId32 ")", h->chain,
+			   nf_family_name(h->family), h->table, name, comma, h->priority);
+	case HOOK_IPTABLES:
+		return say("iptables-legacy%s%s (%s%spriority %" PRId32 ")",
+			   *h->table ? ", table " : "", h->table, name, comma, h->priority);
+	case HOOK_BPF:
+		return say("the BPF program %s (id %" PRIu32 "%s%s, priority %" PRId32 ")",
+			   *h->prog_name ? h->prog_name : "without a name", h->prog_id,
+			   h->prog_pid ? say(", held by pid %" PRIu32 " ", h->prog_pid) : "",
+			   h->prog_comm, h->priority);
+	case HOOK_FOREIGN:
+		return say("%s of the foreign kernel module %s (priority %" PRId32 ")",
+			   *name ? name : "a function", *h->module ? h->module : "(unknown)",
+			   h->priority);
+	default:
+		return say("the kernel's own %s (priority %" PRId32 ")", *name ? name : "function",
+			   h->priority);
+	}
+}
+
+const char *say_program(const struct rec_bpf_prog *p)
+{
+	return say("%s (id %" PRIu32 ", %s%s%s%s%s%s%s%s)", *p->name ? p->name : "without a name",
+		   p->id, bpf_place_name(p->place), *p->ifname ? " of " : "", p->ifname,
+		   *p->where ? ", " : "", p->where,
+		   p->pid ? say(", held by pid %" PRIu32 " ", p->pid) : "", p->comm,
+		   *p->pinned ? say(", pinned at %s", p->pinned) : "");
+}
+
+/*
+ * What conntrack says of an INVALID packet, in words: net/netfilter/nf_conntrack_proto_tcp.c, …_udp.c,
+ * …_icmp.c. Older kernels word it a little differently.
+ */
+static const struct {
+	const char *kernel;
+	enum invalid_kind kind;
+	const char *words;
+} invalid_words[] = {
+	{"SEQ is over", INVALID_WINDOW, "its data goes beyond the receiver's window"},
+	{"ACK is over", INVALID_WINDOW, "it acknowledges data that conntrack has not seen pass"},
+	{"SEQ is under", INVALID_WINDOW, "its data was acknowledged long before"},
+	{"ACK is under", INVALID_WINDOW, "its acknowledgement is far too old"},
+	{"ACK under", INVALID_WINDOW, "its acknowledgement is far too old"},
+	{"checksum", INVALID_CHECKSUM, "its checksum is wrong: it was damaged on its way"},
+	{"flag", INVALID_FLAGS, "no valid packet has this combination of TCP flags"},
+	{"rst", INVALID_STATE, "a reset whose number doesn't fit the connection"},
+	{"state", INVALID_STATE,
+	 "it doesn't fit the state that conntrack thinks the connection is in"},
+	{"short", INVALID_SHORT, "it is too short for its header"},
+	{"truncated", INVALID_SHORT, "it is shorter than its header says"},
+	{"malformed", INVALID_SHORT, "its header is damaged"},
+};
+
+enum invalid_kind invalid_kind(const struct rec_event *e)
+{
+	if (!(e->nf.has & NF_INVALID))
+		return INVALID_UNTOLD;
+	for (size_t i = 0; i < ARRAY_SIZE(invalid_words); i++)
+		if (strcasestr(e->nf.invalid, invalid_words[i].kernel))
+			return invalid_words[i].kind;
+	return *e->nf.invalid ? INVALID_OTHER : INVALID_UNTOLD;
+}
+
+const char *say_invalid(const struct rec_event *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(invalid_words); i++)
+		if (strcasestr(e->nf.invalid, invalid_words[i].kernel))
+			return say("%s (in the kernel's words: %s)", invalid_words[i].words,
+				   e->nf.invalid);
+	return *e->nf.invalid ? say("in the kernel's words: %s", e->nf.invalid)
+			      : "the kernel gave no reason";
 }

@@ -62,6 +62,30 @@ typedef void (*enrich_ct_fn)(void *arg, const struct rec_ct *ct);
 int enrich_ct_dump(uint32_t netns, enrich_ct_fn fn, void *arg);
 
 /*
+ * Every netfilter hook, in call order at each point, in every known namespace or (netns not 0) in that
+ * one; may be asked again at any time. Records have a netns but otherwise no header, no question, no
+ * name. 0; -EPERM; -EOPNOTSUPP if this kernel's BTF does not tell enough, -ENODATA if it has none;
+ * -EAGAIN if some points could not be read (they change all the time), the others were handed over.
+ */
+typedef void (*enrich_hook_fn)(void *arg, const struct rec_hook *hook);
+int enrich_hooks(uint32_t netns, enrich_hook_fn fn, void *arg);
+/*
+ * Loads what reads the kernel's memory, for enrich_hooks and the question HOOKS. Without this call they
+ * do it themselves, when privileges may be gone.
+ */
+int enrich_prepare(void);
+/*
+ * The kernel's own list of them (nfnetlink_hook), to compare: no addresses, but names; without those that
+ * NAT's hooks call, or, of newer kernels, with them in the place of NAT's. As enrich_hooks; -ENOENT if
+ * its module isn't loaded; -EOPNOTSUPP if this kernel has none.
+ */
+int enrich_hooks_listed(uint32_t netns, enrich_hook_fn fn, void *arg);
+
+/* Every known namespace, the caller's own first; or (netns not 0) that one. Records as above. */
+typedef void (*enrich_netns_fn)(void *arg, const struct rec_netns *ns);
+int enrich_netns_list(uint32_t netns, enrich_netns_fn fn, void *arg);
+
+/*
  * Every TCP and UDP socket of a process, in its namespace. Records as above, owner filled, match 0.
  */
 typedef void (*enrich_sock_fn)(void *arg, const struct rec_sock_info *sock);

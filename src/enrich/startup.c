@@ -3,6 +3,9 @@
 #include "enrich/conntrack.h"
 #include "enrich/diag.h"
 #include "enrich/enrich.h"
+#include "enrich/hooks.h"
+#include "enrich/kmem.h"
+#include "enrich/lookup.h"
 #include "enrich/netns.h"
 #include "enrich/process.h"
 #include "enrich/thread.h"
@@ -78,6 +81,8 @@ struct errand {
 	uint32_t pid;
 	enrich_ct_fn ct;
 	enrich_sock_fn sock;
+	enrich_hook_fn hook;
+	enrich_netns_fn ns;
 	void *arg;
 	char comm[16]; /* of pid */
 	char container[80];
@@ -117,6 +122,70 @@ int enrich_ct_dump(uint32_t netns, enrich_ct_fn fn, void *arg)
 	struct errand e = {.fn = ct_errand, .netns = netns, .ct = fn, .arg = arg};
 
 	return errand_run(&e);
+}
+
+static int hooks_errand(struct errand *e)
+{
+	return hooks_dump(e->m, e->netns, e->hook, e->arg);
+}
+
+int enrich_hooks(uint32_t netns, enrich_hook_fn fn, void *arg)
+{
+	struct errand e = {.fn = hooks_errand, .netns = netns, .hook = fn, .arg = arg};
+
+	return errand_run(&e);
+}
+
+static int listed_errand(struct errand *e)
+{
+	return hooks_listed_dump(e->m, e->netns, e->hook, e->arg);
+}
+
+int enrich_hooks_listed(uint32_t netns, enrich_hook_fn fn, void *arg)
+{
+	struct errand e = {.fn = listed_errand, .netns = netns, .hook = fn, .arg = arg};
+
+	return errand_run(&e);
+}
+
+static int netns_hand_over(struct errand *e, uint32_t inum)
+{
+	struct question q = {.netns = inum};
+	struct lookup l = {.q = &q, .netns = e->m};
+	int err = netns_answer(&l);
+
+	if (!err && !l.out.oom)
+		e->ns(e->arg, (const struct rec_netns *)l.out.s);
+	strbuf_free(&l.out);
+	return err;
+}
+
+static int netns_errand(struct errand *e)
+{
+	const struct netns *ns;
+	uint32_t own;
+	int err = enrich_self_netns(&own);
+
+	if (err || e->netns)
+		return err ? err : netns_hand_over(e, e->netns);
+	netns_refresh(e->m);
+	err = netns_hand_over(e, own);
+	for (size_t i = 0; !err && (ns = netns_at(e->m, i)); i++)
+		if (ns->inum != own)
+			(void)netns_hand_over(e, ns->inum);
+	return err;
+}
+
+int enrich_netns_list(uint32_t netns, enrich_netns_fn fn, void *arg)
+{
+	struct errand e = {.fn = netns_errand, .netns = netns, .ns = fn, .arg = arg};
+
+	return errand_run(&e);
+}
+
+int enrich_prepare(void)
+{
+	return kmem_open();
 }
 
 static int inode_compare(const void *a, const void *b)

@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#define STACK_SIZE (256 * 1024)
+#define STACK_SIZE (1024 * 1024) /* libnftables takes up to 216 KiB of it */
 
 int thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg)
 {

@@ -16,9 +16,16 @@ struct place {
 
 /* Linux 5.10: what these functions drop for, if not for a malformed packet. */
 static const struct place places[] = {
-	{"nf_hook_slow", NULL, "NETFILTER_DROP"},      /* net/netfilter/core.c */
-	{"nf_hook_slow_list", NULL, "NETFILTER_DROP"}, /* the same */
-	{"ip_rcv_finish_core", NULL, "IP_RPFILTER"},   /* net/ipv4/ip_input.c, drop_error */
+	{"nf_hook_slow", NULL, "NETFILTER_DROP"},	  /* net/netfilter/core.c */
+	{"nf_hook_slow_list", NULL, "NETFILTER_DROP"},	  /* the same */
+	{"nf_queue", NULL, "NETFILTER_DROP"},		  /* net/netfilter/nf_queue.c */
+	{"nf_reinject", NULL, "NETFILTER_DROP"},	  /* the same */
+	{"nfqnl_reinject", NULL, "NETFILTER_DROP"},	  /* it is small, and may hold the above */
+	{"ip_rcv_finish_core", NULL, "IP_RPFILTER"},	  /* net/ipv4/ip_input.c, drop_error */
+	{"__netif_receive_skb_core", NULL, "TC_INGRESS"}, /* net/core/dev.c, sch_handle_ingress */
+	{"__dev_queue_xmit", NULL, "TC_EGRESS"},	  /* the same, sch_handle_egress */
+	{"ip_finish_output", NULL, "BPF_CGROUP_EGRESS"},  /* net/ipv4/ip_output.c */
+	{"ip6_finish_output", NULL, "BPF_CGROUP_EGRESS"}, /* net/ipv6/ip6_output.c */
 	/* Its error_report calls kfree_skb last, which compilers make a jump. */
 	{"neigh_invalidate", NULL, "NEIGH_FAILED"},	      /* net/core/neighbour.c */
 	{"neigh_timer_handler", NULL, "NEIGH_FAILED"},	      /* the same */

@@ -6,12 +6,75 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-/* The kernel gives no reason, yet the stack shows a place that drops on purpose. */
-static bool drops_on_purpose(const struct rec_event *e, const struct world *w)
+static bool dropped_in(const struct rec_event *e, const struct world *w,
+		       const char *const *functions, size_t n)
 {
-	return world_stack_has(w, e, "ip_error") || world_stack_has(w, e, "ip6_pkt_drop") ||
-	       world_stack_has(w, e, "nf_hook_slow") || world_stack_has(w, e, "nft_do_chain") ||
-	       world_in_xdp(w, e);
+	const struct rec_symbol *s = world_symbol(w, e->location);
+
+	for (size_t i = 0; s && i < n; i++)
+		if (symbol_is(s, functions[i]))
+			return true;
+	return false;
+}
+
+/* The kernel gives no reason, yet the place shows that no route leads on. */
+static bool is_unroutable(const struct rec_event *e, const struct world *w)
+{
+	return world_stack_has(w, e, "ip_error") || world_stack_has(w, e, "ip6_pkt_drop");
+}
+
+/*
+ * … that a hook or a program decided: net/netfilter/core.c, nfnetlink_queue.c (before 6.10 nf_queue.c),
+ * XDP.
+ */
+static bool is_filtered(const struct rec_event *e, const struct world *w)
+{
+	static const char *const queues[] = {"nf_reinject", "nfqnl_reinject", "nfqnl_recv_verdict",
+					     "nfqnl_recv_verdict_batch", "nfqnl_flush"};
+
+	return world_stack_has(w, e, "nf_hook_slow") || world_stack_has(w, e, "nft_do_chain") ||
+	       world_in_xdp(w, e) || dropped_in(e, w, queues, ARRAY_SIZE(queues));
+}
+
+/*
+ * … or where a setting may decide, which lookups tell: net/ipv4/ip_forward.c, net/ipv6/ip6_output.c (IPsec,
+ * forwarding), net/bridge/br_input.c (a port's state).
+ */
+static bool may_be_by_setting(const struct rec_event *e, const struct world *w)
+{
+	static const char *const places[] = {"ip_forward", "ip6_forward", "br_handle_frame",
+					     "br_handle_frame_finish"};
+
+	return dropped_in(e, w, places, ARRAY_SIZE(places));
+}
+
+/* Not what opens a connection, or answers to that. */
+static bool is_segment(const struct rec_packet *p)
+{
+	return p->tuple.proto == IPPROTO_TCP && p->has & PKT_L4 &&
+	       (p->tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN;
+}
+
+static enum weight weigh_without_reason(const struct rec_event *e, const struct world *w)
+{
+	if (is_unroutable(e, w))
+		return WEIGHT_HARD;
+	if (is_filtered(e, w))
+		return is_segment(&e->pkt) ? WEIGHT_SOFT : WEIGHT_HARD;
+	return may_be_by_setting(e, w) ? WEIGHT_SOFT : WEIGHT_NONE;
+}
+
+/* Somebody's rule or program said drop. */
+static bool is_filter_reason(const char *reason)
+{
+	static const char *const reasons[] = {"NETFILTER_DROP",	   "TC_INGRESS",
+					      "TC_EGRESS",	   "XDP",
+					      "BPF_CGROUP_EGRESS", "SOCKET_FILTER"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strcmp(reason, reasons[i]) == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -87,15 +150,20 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	if (tcp && is_syn_in_the_way(e))
 		return WEIGHT_SOFT;
 	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
-		return drops_on_purpose(e, w) ? WEIGHT_HARD : WEIGHT_NONE;
+		return weigh_without_reason(e, w);
 	if (strcmp(e->reason_name, "NO_SOCKET") == 0)
 		return weigh_no_socket(e);
 	/*
-	 * TCP repairs the loss of a segment, and some rules mean to drop stray ones: what follows
-	 * tells if it hurts.
+	 * TCP repairs the loss of a segment, and some rules mean to drop stray ones, or to slow a stream
+	 * down: what follows tells if it hurts.
 	 */
-	if (tcp && strcmp(e->reason_name, "NETFILTER_DROP") == 0 && e->pkt.has & PKT_L4 &&
-	    (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN)
+	if (is_filter_reason(e->reason_name) && is_segment(&e->pkt))
+		return WEIGHT_SOFT;
+	/* A socket's own filter only leaves out what its process doesn't want. */
+	if (!tcp && strcmp(e->reason_name, "SOCKET_FILTER") == 0)
+		return WEIGHT_SOFT;
+	/* A spanning tree blocks ports on purpose; copies of flooded frames end there. */
+	if (strcmp(e->reason_name, "BRIDGE_INGRESS_STP_STATE") == 0)
 		return WEIGHT_SOFT;
 	/*
 	 * A running connection whose way is gone (its namespace is being taken down, say) ends by

@@ -443,17 +443,15 @@ static void no_local_cause_for_a_reset_that_passes(void **state)
 static void unknown_tells_what_was_seen(void **state)
 {
 	struct story *s = *state;
-	struct rec_event *e = story_drop(s, to_service(), "XDP");
+	struct rec_event *e = story_drop(s, to_service(), "TC_INGRESS");
 
+	e->pkt.tcp_flags = TCPHDR_SYN;
 	assert_true(str_copy(e->ifname, sizeof(e->ifname), "eth1"));
 	judged(s, "unknown, unknown");
-	assert_true(story_says(s, "an XDP program said drop"));
+	assert_true(story_says(s, "a traffic control filter on the way in said drop"));
+	assert_true(story_offers(s, "tc filter show dev eth1 ingress"));
 	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), "NOT_SPECIFIED"));
 	judged(s, "no verdict"); /* which may be anything */
-	story_stack(s, e, "kfree_skb", "do_xdp_generic");
-	judged(s, "unknown, unknown");
-	assert_true(story_says(s, "XDP stage of eth1, where only a BPF program decides"));
-	assert_true(story_offers(s, "bpftool net show dev eth1"));
 }
 
 static void unknown_takes_reasons_of_tomorrow(void **state)

@@ -37,7 +37,7 @@ static void rp_filter_is_certain(void **state)
 
 static void rp_filter_is_not_any_bad_source(void **state)
 {
-	const char *const near[] = {"IP_INVALID_SOURCE", "IP_LOCAL_SOURCE", "IP_INADDRERRORS"};
+	const char *const near[] = {"IP_INVALID_SOURCE", "IP_LOCAL_SOURCE", "IP_INVALID_DEST"};
 	struct story *s = *state;
 	struct rec_event *e = story_drop(s, to_service(), near[0]);
 

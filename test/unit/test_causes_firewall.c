@@ -38,7 +38,7 @@ static void netfilter_drop_of_a_syn(void **state)
 	/* Above the rule's own functions stands who called the hooks. */
 	e->nr_kstack = 0;
 	story_stack(s, e, "nft_do_chain", "nft_do_chain_inet", "nf_hook_slow", "ip_forward");
-	judged(s, "netfilter-drop, certain");
+	judged(s, "nftables-rule, certain");
 	assert_true(story_says(s, "FORWARD hook"));
 	assert_true(story_says(s, "an nftables rule or chain policy"));
 	assert_true(story_offers(s, "nft -a list ruleset   (look for forward chains)"));
@@ -50,11 +50,16 @@ static void netfilter_drop_names_the_hook(void **state)
 	static const struct {
 		const char *caller, *hook;
 	} callers[] = {
-		{"ip_rcv", "PRE_ROUTING"},	    {"ipv6_rcv", "PRE_ROUTING"},
-		{"ip6_input", "LOCAL_IN"},	    {"__ip_local_out", "LOCAL_OUT"},
-		{"ip6_xmit", "LOCAL_OUT"},	    {"ip_output", "POST_ROUTING"},
-		{"__br_forward", "bridge FORWARD"}, {"__netif_receive_skb_core", "ingress"},
-		{"__dev_queue_xmit", "egress"},	    {"who_knows", "(unknown)"},
+		{"ip_rcv", "the PRE_ROUTING hook"},
+		{"ipv6_rcv", "the PRE_ROUTING hook"},
+		{"ip6_input", "the LOCAL_IN hook"},
+		{"__ip_local_out", "the LOCAL_OUT hook"},
+		{"ip6_xmit", "the LOCAL_OUT hook"},
+		{"ip_output", "the POST_ROUTING hook"},
+		{"__br_forward", "the bridge FORWARD hook"},
+		{"__netif_receive_skb_core", "the ingress hook"},
+		{"__dev_queue_xmit", "the egress hook"},
+		{"who_knows", "a hook that is not known"},
 	};
 
 	struct story *s = *state;
@@ -66,7 +71,7 @@ static void netfilter_drop_names_the_hook(void **state)
 		e->nr_kstack = 0;
 		story_stack(s, e, "nf_hook_slow", callers[i].caller);
 		judged(s, "netfilter-drop, certain");
-		snprintf(says, sizeof(says), "at the %s hook", callers[i].hook);
+		snprintf(says, sizeof(says), "at %s", callers[i].hook);
 		assert_true(story_says(s, says));
 	}
 }

@@ -52,7 +52,7 @@ static void a_consequence_goes_before_unknown(void **state)
 {
 	struct story *s = *state;
 
-	story_drop(s, to_service(), "XDP");
+	story_drop(s, to_service(), "SECURITY_HOOK");
 	judged(s, "unknown, unknown");
 	story_own_socket(story_event(s, REC_RST_RECV, to_service()), TCP_ESTABLISHED);
 	judged(s, "peer-reset, certain");
@@ -154,7 +154,7 @@ static void loss_does_not_raise_anything(void **state)
 {
 	struct story *s = *state;
 
-	story_drop(s, to_service(), "XDP");
+	story_drop(s, to_service(), "SECURITY_HOOK");
 	s->loss.lost = true;
 	judged(s, "unknown, unknown");
 }
@@ -204,7 +204,7 @@ static void every_cause_is_listed_and_has_what_it_needs(void **state)
 		for (size_t i = 0; i < n; i++)
 			assert_string_not_equal(c->id, diagnose_cause(i)->id);
 	}
-	assert_int_equal(n, 31);
+	assert_int_equal(n, 44);
 	assert_true(unknown_seen);
 }
 
@@ -288,6 +288,108 @@ static void needs_of_a_socket_ask_for_its_owner(void **state)
 	vec_free(&q);
 }
 
+static const struct question *question_of(const question_vec *q, uint32_t kind)
+{
+	for (size_t i = 0; i < q->n; i++)
+		if (q->v[i].kind == kind)
+			return &q->v[i];
+	return NULL;
+}
+
+static void needs_about_netfilter_are_what_its_probes_leave_open(void **state)
+{
+	const struct rec_tuple t = to_service();
+	struct rec_event e = event_make(REC_DROP, &t, 1);
+	const struct question *rule;
+	question_vec q = {0};
+
+	(void)state;
+	story_reason(&e, "NETFILTER_DROP");
+	diagnose_needs(&e, &q);
+	assert_int_equal(question_of(&q, Q_HOOKS)->nf_hook, NF_HOOK_ANY);
+	assert_int_equal(question_of(&q, Q_DROP_RULES)->nf_hook, NF_HOOK_ANY);
+	assert_null(question_of(&q, Q_RULE));
+	vec_free(&q);
+
+	e.nf = (struct rec_nf){.has = NF_HOOK, .pf = 2, .hook = 1};
+	diagnose_needs(&e, &q);
+	assert_int_equal(question_of(&q, Q_HOOKS)->nf_family, 2);
+	assert_int_equal(question_of(&q, Q_HOOKS)->nf_hook, 1);
+	assert_int_equal(question_of(&q, Q_DROP_RULES)->nf_hook, 1);
+	assert_null(question_of(&q, Q_RULE));
+	vec_free(&q);
+
+	e.nf.has |= NF_CHAIN | NF_RULE | NF_HANDLE;
+	e.nf.family = 1; /* the table's, not the hook's */
+	e.nf.handle = 12;
+	assert_true(str_copy(e.nf.table, sizeof(e.nf.table), "filter"));
+	assert_true(str_copy(e.nf.base, sizeof(e.nf.base), "input"));
+	assert_true(str_copy(e.nf.chain, sizeof(e.nf.chain), "guests"));
+	diagnose_needs(&e, &q);
+	assert_null(question_of(&q, Q_DROP_RULES));
+	rule = question_of(&q, Q_RULE);
+	assert_non_null(rule);
+	assert_int_equal(rule->nf_family, 1);
+	assert_true(rule->handle == 12);
+	assert_string_equal(rule->table, "filter");
+	assert_string_equal(rule->chain, "guests");
+	vec_free(&q);
+
+	e.nf.has &= (uint8_t) ~(NF_RULE | NF_HANDLE); /* the policy: drop */
+	diagnose_needs(&e, &q);
+	rule = question_of(&q, Q_RULE);
+	assert_non_null(rule);
+	assert_true(rule->handle == 0);
+	assert_string_equal(rule->chain, "input");
+	vec_free(&q);
+	e.nf.policy = 1; /* something in that chain, then */
+	diagnose_needs(&e, &q);
+	assert_null(question_of(&q, Q_RULE));
+	assert_non_null(question_of(&q, Q_DROP_RULES));
+	vec_free(&q);
+}
+
+/* Whose cgroup a packet that comes in belongs to, the task doesn't tell. */
+static void needs_about_programs_take_the_cgroup_of_who_sends(void **state)
+{
+	const struct rec_tuple t = to_service();
+	struct rec_event e = event_make(REC_DROP, &t, 1);
+	question_vec q = {0};
+
+	(void)state;
+	e.ifindex = 7;
+	e.task.cgroup = 4711;
+	story_reason(&e, "BPF_CGROUP_EGRESS");
+	diagnose_needs(&e, &q);
+	assert_true(question_of(&q, Q_BPF_PROGS)->cgroup == 4711);
+	vec_free(&q);
+	story_reason(&e, "TC_INGRESS");
+	diagnose_needs(&e, &q);
+	assert_true(question_of(&q, Q_BPF_PROGS)->cgroup == 0);
+	assert_int_equal(question_of(&q, Q_BPF_PROGS)->ifindex, 7);
+	vec_free(&q);
+	e.ifindex = 0;
+	diagnose_needs(&e, &q);
+	assert_null(question_of(&q, Q_BPF_PROGS));
+	vec_free(&q);
+}
+
+/* What isn't there isn't in use; what can't be looked up is missing. */
+static void a_setting_that_is_not_there_is_no_failed_lookup(void **state)
+{
+	struct story *s = *state;
+	struct rec_answer *a;
+
+	story_drop(s, to_service(), "SECURITY_HOOK")->pkt.tcp_flags = SYN;
+	a = story_answer(s, Q_SYSCTL);
+	a->err = -ENOENT;
+	judged(s, "unknown, unknown");
+	assert_false(story_says(s, "could not be made"));
+	a->err = -EPERM;
+	judged(s, "unknown, unknown");
+	assert_true(story_says(s, "1 lookups could not be made (EPERM)"));
+}
+
 static void needs_are_none_without_a_namespace(void **state)
 {
 	const struct rec_tuple t = to_service();
@@ -361,6 +463,9 @@ int main(void)
 		cmocka_unit_test(needs_are_those_of_the_causes_that_are_concerned),
 		cmocka_unit_test(needs_name_the_interface),
 		cmocka_unit_test(needs_of_a_socket_ask_for_its_owner),
+		cmocka_unit_test(needs_about_netfilter_are_what_its_probes_leave_open),
+		cmocka_unit_test(needs_about_programs_take_the_cgroup_of_who_sends),
+		story_test(a_setting_that_is_not_there_is_no_failed_lookup),
 		cmocka_unit_test(needs_are_none_without_a_namespace),
 		cmocka_unit_test(the_same_client_and_service_are_one_incident),
 		cmocka_unit_test(other_ends_causes_and_namespaces_are_others),

@@ -61,6 +61,17 @@ static void drops_weigh(void **state)
 		{"QDISC_DROP", IPPROTO_TCP, SYN, HARD},
 		{"QDISC_OVERLIMIT", IPPROTO_UDP, 0, HARD},
 		{"NOT_SPECIFIED", IPPROTO_TCP, SYN, NONE},
+		{"TC_INGRESS", IPPROTO_TCP, SYN, HARD},
+		{"TC_EGRESS", IPPROTO_TCP, ACK, SOFT},
+		{"TC_INGRESS", IPPROTO_UDP, 0, HARD},
+		{"XDP", IPPROTO_TCP, ACK, SOFT},
+		{"BPF_CGROUP_EGRESS", IPPROTO_TCP, SYN, HARD},
+		{"BPF_CGROUP_EGRESS", IPPROTO_TCP, ACK, SOFT},
+		{"SOCKET_FILTER", IPPROTO_TCP, ACK, SOFT},
+		{"SOCKET_FILTER", IPPROTO_UDP, 0, SOFT},
+		{"BRIDGE_INGRESS_STP_STATE", IPPROTO_TCP, SYN, SOFT},
+		{"XFRM_POLICY", IPPROTO_TCP, ACK, HARD},
+		{"IP_INADDRERRORS", IPPROTO_TCP, SYN, HARD},
 		{"QUANTUM_FLUCTUATION", IPPROTO_TCP, SYN, HARD},
 	};
 	struct story *s = *state;
@@ -77,17 +88,50 @@ static void drops_weigh(void **state)
 
 static void drops_without_reason_weigh_by_their_stack(void **state)
 {
-	const char *const on_purpose[] = {"ip_error",	  "ip6_pkt_drop", "do_xdp_generic",
-					  "veth_xdp_rcv", "nf_hook_slow", "nft_do_chain"};
+	static const struct {
+		const char *function;
+		enum weight segment; /* a SYN is a failure */
+	} on_purpose[] = {
+		{"ip_error", HARD},	{"ip6_pkt_drop", HARD}, {"do_xdp_generic", SOFT},
+		{"veth_xdp_rcv", SOFT}, {"nf_hook_slow", SOFT}, {"nft_do_chain", SOFT},
+	};
 	struct story *s = *state;
 	const struct rec_tuple t = some_flow(IPPROTO_TCP);
 
 	for (size_t i = 0; i < ARRAY_SIZE(on_purpose); i++) {
 		struct rec_event e = event_make(REC_DROP, &t, 1);
 
+		e.pkt.tcp_flags = SYN;
 		assert_int_equal(track_weight(&e, s->world), NONE);
-		story_stack(s, &e, "kfree_skb", on_purpose[i]);
+		story_stack(s, &e, "kfree_skb", on_purpose[i].function);
 		assert_int_equal(track_weight(&e, s->world), HARD);
+		e.pkt.tcp_flags = ACK;
+		assert_int_equal(track_weight(&e, s->world), on_purpose[i].segment);
+	}
+}
+
+/* What a program let pass goes on below it, and may be dropped there for whatever reason. */
+static void drops_without_reason_weigh_by_their_place(void **state)
+{
+	static const struct {
+		const char *function;
+		enum weight weight;
+	} places[] = {
+		{"nf_reinject", HARD}, {"nfqnl_reinject", HARD}, {"nfqnl_recv_verdict", HARD},
+		{"ip_forward", SOFT},  {"ip6_forward", SOFT},	 {"br_handle_frame", SOFT},
+		{"tcp_v4_rcv", NONE},  {"tcp_v4_do_rcv", NONE},
+	};
+	struct story *s = *state;
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct rec_event e = event_make(REC_DROP, &t, 1);
+
+		e.pkt.tcp_flags = SYN;
+		story_stack(s, &e, "tcp_v4_rcv", "ip_forward", "nf_reinject", "nfqnl_recv_verdict");
+		assert_int_equal(track_weight(&e, s->world), NONE);
+		e.location = symbol_add(s->world, places[i].function);
+		assert_int_equal(track_weight(&e, s->world), places[i].weight);
 	}
 }
 
@@ -237,6 +281,7 @@ int main(void)
 		story_test(kinds_weigh),
 		story_test(drops_weigh),
 		story_test(drops_without_reason_weigh_by_their_stack),
+		story_test(drops_without_reason_weigh_by_their_place),
 		story_test(multicast_is_nobodys_connection),
 		story_test(connects_weigh_by_their_end),
 		story_test(a_disconnect_is_the_processs_own_wish),

@@ -281,6 +281,101 @@ void story_netns(struct story *s, uint32_t netns, const char *name)
 	assert_int_equal(world_add(s->world, &rec.hdr), 0);
 }
 
+/* ---- netfilter and BPF ----------------------------------------------------------------------- */
+
+#define FAMILY_INET 1
+#define FAMILY_IPV4 2
+
+struct rec_hook *story_hook_found(struct story *s, enum hook_maker maker, const char *function)
+{
+	struct rec_hook *h = story_add(s, REC_HOOK);
+
+	h->maker = (uint8_t)maker;
+	h->pf = FAMILY_IPV4;
+	h->hook = 1;
+	h->policy = 1;
+	h->function = symbol_add(s->world, function);
+	h->priv = 0xffff888000000000ull + s->tl.recs.n;
+	assert_true(str_copy(h->name, sizeof(h->name), function));
+	return h;
+}
+
+struct rec_hook *story_chain(struct story *s, const char *chain, uint8_t policy)
+{
+	struct rec_hook *h = story_hook_found(s, HOOK_NFTABLES, "nft_do_chain_inet");
+
+	h->family = FAMILY_INET;
+	h->policy = policy;
+	assert_true(str_copy(h->table, sizeof(h->table), "filter"));
+	assert_true(str_copy(h->chain, sizeof(h->chain), chain));
+	return h;
+}
+
+struct rec_rule *story_rule(struct story *s, enum rule_maker maker, uint64_t handle,
+			    const char *text)
+{
+	bool nft = maker == RULE_NFTABLES;
+	struct rec_rule *r = story_add(s, REC_RULE);
+
+	r->maker = (uint8_t)maker;
+	r->family = nft ? FAMILY_INET : FAMILY_IPV4;
+	r->hook = 1;
+	r->handle = handle;
+	assert_true(str_copy(r->table, sizeof(r->table), "filter"));
+	assert_true(str_copy(r->chain, sizeof(r->chain), nft ? "input" : "INPUT"));
+	assert_true(str_copy(r->base, sizeof(r->base), r->chain));
+	assert_true(str_copy(r->text, sizeof(r->text), text));
+	return r;
+}
+
+struct rec_bpf_prog *story_program(struct story *s, enum bpf_place place, uint32_t id,
+				   const char *name)
+{
+	struct rec_bpf_prog *p = story_add(s, REC_BPF_PROG);
+
+	p->place = (uint8_t)place;
+	p->id = id;
+	assert_true(str_copy(p->name, sizeof(p->name), name));
+	return p;
+}
+
+struct rec_nfqueue *story_queue(struct story *s, uint32_t queue, uint32_t pid)
+{
+	struct rec_nfqueue *q = story_add(s, REC_NFQUEUE);
+
+	q->queue = queue;
+	q->pid = pid;
+	return q;
+}
+
+struct rec_link *story_link(struct story *s, uint8_t port_state)
+{
+	struct rec_link *l = story_add(s, REC_LINK);
+
+	l->port_state = port_state;
+	l->ifindex = 7;
+	assert_true(str_copy(l->ifname, sizeof(l->ifname), "eth0"));
+	assert_true(str_copy(l->master_name, sizeof(l->master_name), "br0"));
+	return l;
+}
+
+void story_entered(struct story *s, struct rec_event *e, const struct rec_hook *h)
+{
+	(void)s;
+	e->nf.has = NF_HOOK | NF_COVERED;
+	e->nf.function = h->function + 5;
+	e->nf.priv = h->priv;
+	e->nf.pf = h->pf;
+	e->nf.hook = h->hook;
+	if (h->maker != HOOK_NFTABLES)
+		return;
+	e->nf.has |= NF_CHAIN;
+	e->nf.family = h->family;
+	e->nf.policy = h->policy;
+	assert_true(str_copy(e->nf.table, sizeof(e->nf.table), h->table));
+	assert_true(str_copy(e->nf.base, sizeof(e->nf.base), h->chain));
+}
+
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
 const char *story_judge(struct story *s)

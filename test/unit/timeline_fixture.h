@@ -82,6 +82,18 @@ struct rec_route *story_route(struct story *s, const char *dst, uint8_t type, in
 struct rec_neigh *story_neighbour(struct story *s, const char *addr, uint16_t state);
 struct rec_answer *story_answer(struct story *s, enum question_kind what);
 void story_netns(struct story *s, uint32_t netns, const char *name);
+/* A hook function of IPv4's LOCAL_IN, and a base chain there: inet, table "filter". */
+struct rec_hook *story_hook_found(struct story *s, enum hook_maker maker, const char *function);
+struct rec_hook *story_chain(struct story *s, const char *chain, uint8_t policy);
+/* A rule of that table (of IPv4's, if made with iptables), which chain "input" leads to. */
+struct rec_rule *story_rule(struct story *s, enum rule_maker maker, uint64_t handle,
+			    const char *text);
+struct rec_bpf_prog *story_program(struct story *s, enum bpf_place place, uint32_t id,
+				   const char *name);
+struct rec_nfqueue *story_queue(struct story *s, uint32_t queue, uint32_t pid);
+struct rec_link *story_link(struct story *s, uint8_t port_state);
+/* What netfilter's probes saw of e: the function of h was entered last, and all are watched. */
+void story_entered(struct story *s, struct rec_event *e, const struct rec_hook *h);
 
 /*
  * Judges: "conntrack-invalid, certain", or "no verdict". Until the next call. Every record has to

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 
-from . import bpf, packet
+from . import bpf, nfqueue, packet
 from .addresses import address, family
 from .process import PATIENCE, TCP_USER_TIMEOUT, Process, here
 
-__all__ = ["address", "family", "fixed", "Process", "here", "packet", "bpf", "say", "fail", "check", "raises", "hangs",
-           "command", "await_text", "sockets", "errno", "TCP_USER_TIMEOUT"]
+__all__ = ["address", "family", "fixed", "Process", "here", "packet", "bpf", "nfqueue", "say", "fail", "check",
+           "raises", "hangs", "command", "await_text", "sockets", "errno", "TCP_USER_TIMEOUT"]
 
 # Set when a fix of the scenario was applied: the script must then see a cure instead of the failure.
 fixed = bool(os.environ.get("LAB_FIX"))

@@ -7,6 +7,7 @@ import os
 
 ROLES = {
     "client": ("10.0.1.2", "2001:db8:0:1::2"),
+    "other": ("10.0.1.3", "2001:db8:0:1::3"),  # a second address of the client
     "router": ("10.0.1.1", "2001:db8:0:1::1"),  # the router's side towards the client
     "uplink": ("10.0.2.1", "2001:db8:0:2::1"),  # the router's side towards the server
     "server": ("10.0.2.2", "2001:db8:0:2::2"),

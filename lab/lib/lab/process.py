@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 
-from . import system
+from . import nfqueue, system
 from .addresses import address, family
 
 PATIENCE = 10.0  # seconds a single step may take before the script gives up
@@ -135,6 +135,15 @@ class Application:
         sock.bind((address(on), port))
         return sock
 
+    def queue(self, number, length=None):
+        """Listen on a queue of netfilter."""
+        return nfqueue.Queue(number, length)
+
+    def join(self, group):
+        """Go into a control group; what sockets are made from now on belong to it."""
+        with open(f"{group}/cgroup.procs", "w", encoding="ascii") as file:
+            file.write("0")
+
     def run(self, function, *args):
         return function(*args)
 
@@ -232,7 +241,7 @@ def _serve(stream):
         try:
             value = getattr(_objects[handle], method)(*args, **kwargs)
             reply = ("value", value)
-            if isinstance(value, socket.socket):
+            if isinstance(value, (socket.socket, nfqueue.Queue)):
                 _objects[max(_objects) + 1] = value
                 reply = ("object", max(_objects))
         except Exception as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lab.addresses import environment
 
-from . import match, sandbox, scenario, tool
+from . import cgroup, match, sandbox, scenario, tool
 
 SKIP = 77  # exit status of a setup that finds this machine can't make the failure
 
@@ -28,6 +28,12 @@ class _Stop(Exception):
     def __init__(self, status, why, detail=""):
         super().__init__(why)
         self.result = Result(status, why, detail)
+
+
+def _in_virtual_machine():
+    """Is this machine one that test/vm/run made?"""
+    with open("/proc/cmdline", encoding="utf-8") as file:
+        return " vm_run=" in file.read()
 
 
 def _env(case):
@@ -84,29 +90,48 @@ def _shell(case):
     subprocess.run([os.environ.get("SHELL", "/bin/sh")], check=False)
 
 
-def _judge(case, options, verdicts, seen, errors):
-    """Compare tcpwhy's verdicts with the wanted ones; seen is what the applications saw, errors tcpwhy's stderr."""
+def _judge(case, options, verdicts, seen, watcher):
+    """Compare tcpwhy's verdicts with the wanted ones; seen is what the applications saw."""
     names = tuple(match.name(verdict) for verdict in verdicts)
+    wanted = case.wanted(watcher.tier)
     rest = verdicts, case.scenario.allow_other, environment(case.family)
-    problems = match.compare(case.wanted, *rest)
+    problems = match.compare(wanted, *rest)
     if not problems:
         return Result("ok", detail=seen, verdicts=names)
-    weaker = match.weaker(case.wanted, case.weaker, *rest) if options.weaker else None
+    weaker = match.weaker(wanted, case.weaker, *rest) if options.weaker else None
     if weaker:
         return Result("ok", detail=seen, verdicts=names, weaker=weaker)
-    return Result("not ok", "wrong verdicts", "\n".join(problems) + errors, verdicts=names)
+    return Result("not ok", "wrong verdicts", "\n".join(problems) + watcher.errors(), verdicts=names)
 
 
 def run(case, options, show):
     """Run a case; this process must be there for it alone. With show, its output goes to the terminal."""
+    if case.alone and not _in_virtual_machine():
+        return Result("skip", "it changes the machine as a whole, so only in a virtual machine: test/vm/run")
     sandbox.private_names()
+    if "control group" not in case.scenario.needs:
+        return _run(case, options, show, {})
+    try:
+        with cgroup.made() as path:
+            return _run(case, options, show, {"LAB_CGROUP": path})
+    except cgroup.Missing as missing:
+        return Result("skip", str(missing))
+
+
+def _cleanup(box, case, env):
+    """What no end of a process undoes, in a virtual machine."""
+    if os.path.exists(os.path.join(case.scenario.path, "cleanup")):
+        box.run(["./cleanup"], case.scenario.path, env, None)
+
+
+def _run(case, options, show, more):
     # Before Linux 5.11 the BPF programs of a scenario count as locked memory; later the limit doesn't matter.
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     with tempfile.TemporaryFile() as log:  # open before the sandbox's init is forked, which writes to it too
         box, watcher = sandbox.Sandbox(), None
         stream = None if show else log
-        env = _env(case)
+        env = {**_env(case), **more}
         try:
             _step(box.run, case, ["./setup"], env, log, "setup")
             if case.fix:
@@ -126,10 +151,11 @@ def run(case, options, show):
                 watcher.wait()
             if options.demo or not watcher:
                 return Result("ok", detail=_output(log))
-            if case.wanted and case.scenario.settle == "verdict":
-                watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= len(case.wanted))
+            wanted = len(case.wanted(watcher.tier))
+            if wanted and case.scenario.settle == "verdict":
+                watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= wanted)
             watcher.stop()
-            return _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher.errors())
+            return _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher)
         except _Stop as stop:
             return stop.result
         except tool.ToolError as error:
@@ -138,4 +164,5 @@ def run(case, options, show):
         finally:
             if watcher:
                 watcher.kill()
+            _cleanup(box, case, env)
             box.close()

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 LAB = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-_KEYS = {"families", "args", "verdicts", "allow_other", "settle", "fixes", "weaker"}
+_KEYS = {"families", "args", "verdicts", "allow_other", "settle", "fixes", "weaker", "needs"}
 _VERDICT_KEYS = {"cause", "certainty", "event", "netns", "interface", "flow", "explanation", "evidence", "hit", "fix",
                  "not_fix", "text", "not_text"}
+_TIER_KEYS = _VERDICT_KEYS | {"tracepoint"}
 _FIX_KEYS = {"name", "netns", "command", "then", "families"}
+_NEEDS = {"virtual machine", "module", "control group"}
 
 
 class ScenarioError(Exception):
@@ -28,6 +30,7 @@ class Scenario:
     settle: str  # "verdict" or "none"
     fixes: tuple  # of dicts
     weaker: tuple  # of lists of verdicts
+    needs: tuple  # of _NEEDS
 
 
 @dataclass(frozen=True)
@@ -41,16 +44,26 @@ class Case:
         return f"{self.scenario.name} ipv{self.family}" + (f" fix {self.fix['name']}" if self.fix else "")
 
     @property
-    def wanted(self):
-        """The verdicts wanted of this case; with a fix usually none."""
-        if not self.fix:
-            return self.scenario.verdicts
-        return () if self.fix["then"] == "no-verdict" else tuple(self.fix["then"])
+    def alone(self):
+        """Does it change the machine as a whole? Then it needs one of its own, and no other case at the same time."""
+        return bool({"virtual machine", "module"} & set(self.scenario.needs))
+
+    def wanted(self, tier):
+        """The verdicts wanted of this case in a tier; with a fix usually none."""
+        if self.fix:
+            return () if self.fix["then"] == "no-verdict" else tuple(self.fix["then"])
+        return tuple(in_tier(verdict, tier) for verdict in self.scenario.verdicts)
 
     @property
     def weaker(self):
         """Lists of verdicts that are true, too, where kernel or tier can tell less."""
         return () if self.fix else self.scenario.weaker
+
+
+def in_tier(verdict, tier):
+    """The wanted verdict as it is in a tier: what stands under the key "tracepoint" replaces the rest there."""
+    told = {key: value for key, value in verdict.items() if key != "tracepoint"}
+    return {**told, **verdict.get("tracepoint", {})} if tier == "tracepoint" else told
 
 
 def _check_keys(what, given, known):
@@ -70,8 +83,11 @@ def load(name):
     _check_keys(where, data, _KEYS)
     verdicts, fixes = data.get("verdicts", []), data.get("fixes", [])
     weaker = data.get("weaker", [])
-    for verdict in [*verdicts, *itertools.chain(*weaker)]:
+    for verdict in verdicts:
+        _check_keys(where, verdict, _TIER_KEYS)
+    for verdict in [*[one.get("tracepoint", {}) for one in verdicts], *itertools.chain(*weaker)]:
         _check_keys(where, verdict, _VERDICT_KEYS)
+    _check_keys(f"{where}: needs", data.get("needs", ()), _NEEDS)
     for fix in fixes:
         _check_keys(where, fix, _FIX_KEYS)
     for step in ("setup", "provoke"):
@@ -79,19 +95,23 @@ def load(name):
             raise ScenarioError(f"{name}/{step}: missing or not executable")
     return Scenario(name, path, tuple(data.get("families", (4, 6))), tuple(data.get("args", ())), tuple(verdicts),
                     data.get("allow_other", False), data.get("settle", "verdict"), tuple(fixes),
-                    tuple(weaker))
+                    tuple(weaker), tuple(data.get("needs", ())))
 
 
 def names():
     folders = (entry for entry in os.listdir(LAB) if os.path.isdir(os.path.join(LAB, entry)))
-    return sorted(folder for folder in folders if folder[:2].isdigit())
+    return sorted((folder for folder in folders if folder[:2].isdigit()), key=lambda name: int(number(name)))
+
+
+def number(name):
+    return name.partition("-")[0]
 
 
 def find(words):
-    """The scenarios that the words name: folder names, unique beginnings of them, or "all"."""
+    """The scenarios that the words name: folder names, their numbers, unique beginnings of them, or "all"."""
     found = []
     for word in words:
-        matching = [name for name in names() if word in ("all", name)]
+        matching = [name for name in names() if word in ("all", name, number(name))]
         matching = matching or [name for name in names() if name.startswith(word.rstrip("/"))]
         if not matching:
             raise ScenarioError(f"no scenario begins with '{word}' (lab/run --list shows them)")

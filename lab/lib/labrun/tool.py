@@ -2,6 +2,7 @@
 """tcpwhy as the runner sees it: wait until it is armed, read its JSON lines, end it with SIGINT."""
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -55,9 +56,17 @@ class Tool:
 
     def errors(self):
         """What it wrote to stderr, as an addition to a message."""
-        self._errors.seek(0)
-        text = self._errors.read().decode(errors="replace").strip()
+        file = self._errors.fileno()  # its position is tcpwhy's, too
+        text = os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace").strip()
         return f"\n{text}" if text else ""
+
+    @property
+    def tier(self):
+        """The best tier that it attached with, as it said when it was armed."""
+        armed = re.search(r"armed: (\w+) tier", self.errors())
+        if not armed:
+            raise self._broken("did not name its tier")
+        return armed[1]
 
     def kill(self):
         if self._process.poll() is None:

@@ -29,6 +29,39 @@ static bool flags_impossible(uint8_t flags)
 	}
 }
 
+/* Did the flags alone make it INVALID? Conntrack's own word goes before what they look like. */
+static bool is_by_flags(const struct rec_event *e)
+{
+	enum invalid_kind kind = invalid_kind(e);
+
+	return kind == INVALID_UNTOLD ? flags_impossible(e->pkt.tcp_flags) : kind == INVALID_FLAGS;
+}
+
+static bool is_by_window(const struct rec_event *e)
+{
+	enum invalid_kind kind = invalid_kind(e);
+
+	return kind == INVALID_UNTOLD ? !flags_impossible(e->pkt.tcp_flags)
+				      : kind == INVALID_WINDOW;
+}
+
+/* What was wrong with it, as far as it is known. */
+static const char *misfit(const struct rec_event *e)
+{
+	if (is_by_flags(e))
+		return "had an impossible combination of TCP flags";
+	switch (invalid_kind(e)) {
+	case INVALID_WINDOW:
+		return "was outside of the window that conntrack thinks the connection is in";
+	case INVALID_CHECKSUM:
+		return "had a wrong checksum";
+	case INVALID_SHORT:
+		return "was damaged";
+	default:
+		return "did not fit what conntrack knows of it";
+	}
+}
+
 /* A SYN-ACK has no window to be outside of: conntrack looked for its connection in another place. */
 static void explain_odd(struct judge *j, bool undone)
 {
@@ -54,20 +87,10 @@ static void explain(struct judge *j, const struct rec_ct *ct, const struct rec_s
 	_cleanup_strbuf_ struct strbuf flags = {0};
 
 	tcp_flags_text(p->tcp_flags, &flags);
-	if (flags_impossible(p->tcp_flags))
-		verdict_explain(j->v,
-				"A packet of this connection had an impossible combination of TCP "
-				"flags (%s), so "
-				"conntrack called it INVALID and %s.",
-				flags.s ? flags.s : "none",
-				undone ? "its NAT was not undone" : "it was not translated");
-	else
-		verdict_explain(j->v,
-				"A packet of this connection (%s, seq %u, ack %u, %u bytes) did "
-				"not fit what "
-				"conntrack knows of it, so it was called INVALID and %s.",
-				flags.s ? flags.s : "", p->seq, p->ack, p->payload,
-				undone ? "its NAT was not undone" : "it was not translated");
+	verdict_explain(j->v, "A packet of this connection (%s, seq %u, ack %u, %u bytes) %s.",
+			flags.s ? flags.s : "no flags", p->seq, p->ack, p->payload, misfit(j->ev));
+	verdict_explain(j->v, "So conntrack called it INVALID and %s.",
+			undone ? "its NAT was not undone" : "it was not translated");
 	verdict_explain(j->v,
 			"With the address %s it found no socket on this host, which answered with "
 			"a reset.",
@@ -112,7 +135,7 @@ static bool judge(struct judge *j)
 	const struct rec_packet *p = &j->ev->pkt;
 	const struct rec_sock_info *victim;
 	const struct rec_ct *ct;
-	bool undone, active, odd;
+	bool told = j->ev->nf.has & NF_INVALID, undone, active, odd;
 
 	if (!reset_without_socket(j) || !concerns(j->ev))
 		return false;
@@ -127,16 +150,20 @@ static bool judge(struct judge *j)
 	 * Without the hook list (a drop instead of a reset, on older kernels) _nfct 0 could also
 	 * mean: not active here.
 	 */
-	active = fact_conntrack_active(j);
+	active = told || fact_conntrack_active(j);
 	/* A SYN-ACK has no window to be outside of: perhaps zones keep the two directions apart. */
-	odd = (p->tcp_flags & TCPHDR_SYN && !flags_impossible(p->tcp_flags)) || ct->zone;
+	odd = invalid_kind(j->ev) == INVALID_UNTOLD &&
+	      ((p->tcp_flags & TCPHDR_SYN && !flags_impossible(p->tcp_flags)) || ct->zone);
 	j->v->certainty = active && !odd ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	if (odd)
 		explain_odd(j, undone);
 	else
 		explain(j, ct, victim, undone);
 	verdict_evidence(j->v, "%s: no socket", say_stack(j, j->ev));
-	if (active)
+	if (told)
+		verdict_evidence(j->v, "conntrack called this very packet INVALID: %s",
+				 say_invalid(j->ev));
+	else if (active)
 		verdict_evidence(j->v,
 				 "conntrack judges packets in %s, and this one has no entry "
 				 "attached: it was INVALID",
@@ -155,7 +182,7 @@ static bool judge(struct judge *j)
 				 tcp_state_name(victim->state));
 	hit_all(j);
 	if (!odd)
-		fixes(j, !flags_impossible(p->tcp_flags));
+		fixes(j, is_by_window(j->ev));
 	return true;
 }
 

@@ -2,22 +2,54 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
-static bool is_netfilter_drop(const struct judge *j, const struct rec_event *e)
+/* Netfilter did it, and who there is not known; and what all causes of its drops share. */
+
+const char *const queue_places[] = {"nf_reinject",	  "nfqnl_reinject",
+				    "nfqnl_recv_verdict", "nfqnl_recv_verdict_batch",
+				    "nfqnl_flush",	  NULL};
+
+/* What frees packets on behalf of others: net/core/skbuff.c. */
+static bool is_free_function(const struct rec_symbol *s)
+{
+	return strncmp(s->name, "kfree_skb", 9) == 0 || symbol_is(s, "sk_skb_reason_drop");
+}
+
+static bool is_one_of(const struct rec_symbol *s, const char *const *functions)
+{
+	for (; s && *functions; functions++)
+		if (symbol_is(s, *functions))
+			return true;
+	return false;
+}
+
+bool fact_dropped_in(const struct judge *j, const struct rec_event *e, const char *const *functions)
+{
+	const struct rec_symbol *s = world_symbol(j->world, e->location);
+
+	for (unsigned i = 0; !s && i < e->nr_kstack; i++) {
+		s = world_symbol(j->world, e->kstack[i]);
+		if (s && (frame_is_ours(s) || is_free_function(s)))
+			s = NULL;
+	}
+	return is_one_of(s, functions);
+}
+
+bool fact_netfilter_drop(const struct judge *j, const struct rec_event *e)
 {
 	if (e->hdr.kind != REC_DROP)
 		return false;
-	if (e->has_reason && strcmp(e->reason_name, "NOT_SPECIFIED") != 0)
-		return strcmp(e->reason_name, "NETFILTER_DROP") == 0;
-	return fact_stack_of(j, e, "nf_hook_slow") || fact_stack_of(j, e, "nft_do_chain");
+	if (*fact_reason(e))
+		return fact_reason_is(e, "NETFILTER_DROP");
+	return fact_stack_of(j, e, "nf_hook_slow") || fact_stack_of(j, e, "nft_do_chain") ||
+	       fact_dropped_in(j, e, queue_places);
 }
 
-/*
- * One lost segment of a running connection is repaired by TCP, and a rule that drops what conntrack
- * calls INVALID does so on purpose. It is a failure when it goes on: the same segment is dropped
- * again, or the connection ends with an error. An ICMP error that is lost hurts if something waits
- * for it.
- */
-static bool connection_suffers(const struct judge *j)
+bool may_be_netfilter_drop(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_DROP && (!*fact_reason(e) || fact_reason_is(e, "NETFILTER_DROP"));
+}
+
+bool fact_suffers(const struct judge *j)
 {
 	const struct rec_event *ev = j->ev;
 	bool icmp = ev->pkt.icmp_type != 0;
@@ -30,9 +62,11 @@ static bool connection_suffers(const struct judge *j)
 	timeline_each_event(j->tl, e) {
 		if (e == ev || e->hdr.mono_ns < ev->hdr.mono_ns)
 			continue;
-		if (is_netfilter_drop(j, e) && tuple_equal(&e->pkt.tuple, &ev->pkt.tuple) &&
-		    e->pkt.seq == ev->pkt.seq)
+		if (e->hdr.kind == REC_DROP && strcmp(fact_reason(e), fact_reason(ev)) == 0 &&
+		    fact_netfilter_drop(j, e) == fact_netfilter_drop(j, ev) &&
+		    tuple_equal(&e->pkt.tuple, &ev->pkt.tuple) && e->pkt.seq == ev->pkt.seq)
 			return true;
+		/* An ICMP error that is lost hurts if something waits for it. */
 		if (e->hdr.kind == REC_SYNACK_RETRANS || e->hdr.kind == REC_SOCK_ERR ||
 		    (icmp && e->hdr.kind == REC_RETRANS))
 			return true;
@@ -40,24 +74,29 @@ static bool connection_suffers(const struct judge *j)
 	return false;
 }
 
-static bool judge(struct judge *j)
+bool judge_netfilter(struct judge *j, struct dropper *ret)
+{
+	/* With an answer it is a REJECT: reject-rule. */
+	if (!fact_netfilter_drop(j, j->ev) || !fact_suffers(j) || fact_reject(j))
+		return false;
+	fact_dropper(j, j->ev, ret);
+	return true;
+}
+
+void tell_netfilter(struct judge *j, const struct dropper *d)
 {
 	const struct rec_event *ev = j->ev;
 	const struct rec_tuple *t = &ev->pkt.tuple;
 	bool icmp = ev->pkt.icmp_type && t->proto == IPPROTO_TCP;
-	struct hook_place w;
 
-	/* With an answer it is a REJECT: reject-rule. */
-	if (!is_netfilter_drop(j, ev) || !connection_suffers(j) || fact_reject(j))
-		return false;
-	fact_hook(j, ev, &w);
-	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v,
-			"Netfilter, the kernel's firewall, dropped %s %s at the %s hook (IPv%u, %s "
-			"chains) of %s.",
-			icmp ? "an ICMP error about" : "the packet", say_tuple(t),
-			w.hook ? w.hook : "(unknown)", t->family, w.chain ? w.chain : "its",
-			say_netns(j, ev->hdr.netns));
+	verdict_explain(j->v, "Netfilter, the kernel's firewall, dropped %s %s",
+			icmp ? "an ICMP error about" : "the packet", say_tuple(t));
+	if (d->at.hook)
+		verdict_explain(j->v, "at the %s hook (IPv%u, %s chains) of %s.", d->at.hook,
+				t->family, d->at.chain, say_netns(j, ev->hdr.netns));
+	else
+		verdict_explain(j->v, "at a hook that is not known (IPv%u) of %s.", t->family,
+				say_netns(j, ev->hdr.netns));
 	if (icmp)
 		verdict_explain(j->v,
 				"It was an ICMP error about this connection (%s), which its sender "
@@ -67,16 +106,104 @@ static bool judge(struct judge *j)
 		 !fact_event(j, REC_RST_RECV))
 		verdict_explain(j->v, "It was a SYN: the connection can't even begin, and the "
 				      "client hears nothing.");
+}
+
+static void evidence_dropper(struct judge *j, const struct dropper *d)
+{
+	const char *hook = d->hook ? say_hook(j, d->hook) : d->function;
+	bool covered = j->ev->nf.has & NF_COVERED;
+
+	if (d->at.sure)
+		verdict_evidence(j->v, "the stack shows who decided: %s", d->at.made_by);
+	if (d->from == FROM_PROBE && *hook)
+		verdict_evidence(j->v,
+				 "the last hook function that this very packet entered is %s%s",
+				 hook,
+				 covered ? ", and all of them are watched"
+					 : "; not all of them are watched: one behind it may have "
+					   "dropped it");
+	if (d->seen)
+		verdict_evidence(j->v,
+				 "the last hook function that this packet was seen to enter is %s, "
+				 "but "
+				 "not all of them are watched",
+				 say_hook(j, d->seen));
+	if (d->from == FROM_LISTS)
+		verdict_evidence(j->v,
+				 "no other hook function here can have dropped it: it follows from "
+				 "the list of them%s%s",
+				 d->n_suspects == 1 ? ", where only this one can: " : "",
+				 d->n_suspects == 1 ? say_hook(j, d->suspects[0]) : "");
+}
+
+void evidence_packet(struct judge *j, const struct hook_place *w)
+{
+	const struct rec_event *ev = j->ev;
+
 	verdict_evidence(j->v, "%s, %s: %s", say_packet(&ev->pkt), say_reason(ev),
 			 say_stack(j, ev));
-	verdict_evidence(j->v,
-			 w.sure ? "the stack shows who decided: %s" : "the decision was made by %s",
-			 w.made_by);
-	if (ev->pkt.ctinfo == CTINFO_NONE)
+	if (ev->nf.has & NF_INVALID)
+		verdict_evidence(j->v, "it was INVALID for conntrack: %s", say_invalid(ev));
+	else if (ev->pkt.ctinfo == CTINFO_NONE)
 		verdict_evidence(j->v, "the packet has no conntrack entry: it is INVALID, or "
 				       "conntrack is not used here");
+	if (w->bridged)
+		verdict_evidence(j->v,
+				 "the packet was only bridged, yet br_netfilter showed it to the "
+				 "rules "
+				 "for IP (sysctl net.bridge.bridge-nf-call-ip%stables is 1)",
+				 ev->pkt.tuple.family == 6 ? "6" : "");
 	hit_all(j);
-	fix_rules(j, &w, t);
+}
+
+static const char *const counters[] = {"ConntrackDrop", "ConntrackInsertFailed", NULL};
+
+void evidence_netfilter(struct judge *j, const struct dropper *d)
+{
+	evidence_packet(j, &d->at);
+	evidence_dropper(j, d);
+}
+
+/* In call order, so that the first that fits can be looked for first. */
+static void list_suspects(struct judge *j, const struct dropper *d)
+{
+	struct rules rules;
+
+	if (d->n_suspects)
+		verdict_explain(j->v,
+				"Who did it there is not known: %u hook function%s may have, as "
+				"listed "
+				"below.",
+				d->n_suspects, d->n_suspects == 1 ? "" : "s");
+	for (unsigned i = 0; i < d->n_suspects; i++)
+		verdict_evidence(j->v, "candidate %u of %u, in call order: %s", i + 1,
+				 d->n_suspects, say_hook(j, d->suspects[i]));
+	fact_rules(j, d, false, &rules);
+	for (unsigned i = 0; i < rules.n && i < RULES_SHOWN; i++)
+		verdict_evidence(j->v, "a rule that may have: %s%s", say_rule(rules.v[i]),
+				 rules.v[i]->flags & RULE_MOVED ? " (its counter rose)" : "");
+	if (rules.n > RULES_SHOWN)
+		verdict_evidence(j->v, "and %u more rules may have", rules.n - RULES_SHOWN);
+}
+
+static bool judge(struct judge *j)
+{
+	struct dropper d;
+
+	if (!judge_netfilter(j, &d))
+		return false;
+	j->v->certainty = CERTAINTY_CERTAIN;
+	tell_netfilter(j, &d);
+	list_suspects(j, &d);
+	evidence_netfilter(j, &d);
+	/* nf_confirm: entries that could not be put into the table are counted, this is not. */
+	if (d.from == FROM_PROBE && strstr(d.function, "confirm"))
+		verdict_evidence(j->v, "conntrack's helpers (FTP, SIP…) read along there, and drop "
+				       "what "
+				       "they can't keep up with");
+	if (d.from == FROM_NOTHING)
+		verdict_evidence(j->v, "the decision was made by %s", d.at.made_by);
+	fix_rules(j, &d.at, &j->ev->pkt.tuple);
 	return true;
 }
 
@@ -84,5 +211,8 @@ const struct cause cause_netfilter_drop = {
 	.id = "netfilter-drop",
 	.rank = RANK_ROOT,
 	.kinds = KIND(DROP),
+	.needs = Q_DROP_RULES | Q_HOOKS,
+	.counters = counters,
+	.concerns = may_be_netfilter_drop,
 	.judge = judge,
 };

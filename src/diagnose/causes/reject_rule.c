@@ -7,6 +7,15 @@
  * packet aloud. Seen where it refuses (REJECT: the packet itself), or by its answer leaving.
  */
 
+const struct rec_event *fact_reject(const struct judge *j)
+{
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_REJECT || world_by_reject(j->world, e))
+			return e;
+	}
+	return NULL;
+}
+
 /* Chains of the hooks, include/uapi/linux/netfilter.h enum nf_inet_hooks. */
 static const char *const chains[] = {"prerouting", "input",	  "forward",
 				     "output",	   "postrouting", "netdev ingress"};
@@ -20,6 +29,10 @@ static void find_hook(const struct judge *j, struct hook_place *w)
 		return;
 	w->hook = hook_name(e->step);
 	w->chain = chains[e->step];
+	if (e->step < 5) {
+		w->pf = e->pkt.tuple.family == 6 ? 10 : 2;
+		w->number = e->step;
+	}
 }
 
 static const char *answer(const struct rec_event *e)
@@ -50,18 +63,32 @@ static bool looks_refused(const struct rec_event *e)
 	return !type || (v6 ? type == 1 && code == 4 : type == 3 && code == 3);
 }
 
+/* Where only the answer is seen, it has no socket. */
+static bool concerns(const struct rec_event *e)
+{
+	bool unreachable = e->pkt.icmp_type == (e->pkt.tuple.family == 6 ? 1 : 3);
+
+	if (e->hdr.kind == REC_REJECT)
+		return true;
+	return !(e->sock.flags & SOCK_PRESENT) && (e->hdr.kind == REC_RST_OUT || unreachable);
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	struct rec_tuple refused = e->pkt.tuple;
 	struct hook_place w;
+	struct dropper d = {.function = ""};
+	struct rules rules;
 
 	if (e->hdr.kind != REC_REJECT && !world_by_reject(j->world, e))
 		return false;
 	/* The reset goes back; an ICMP error is recorded with the packet that it is about. */
 	if (e->hdr.kind == REC_RST_OUT)
 		refused = tuple_reverse(&refused);
-	find_hook(j, &w);
+	find_hook(j, &d.at);
+	w = d.at;
+	fact_rules(j, &d, true, &rules);
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
 			"A REJECT rule of netfilter, the kernel's firewall, rejected the packet %s "
@@ -76,11 +103,15 @@ static bool judge(struct judge *j)
 	else
 		verdict_evidence(j->v, "the answer to it left, made by the rule: %s",
 				 say_stack(j, e));
-	verdict_evidence(j->v,
-			 w.sure ? "the stack shows who decided: %s" : "the decision was made by %s",
-			 w.made_by);
+	if (w.sure || !rules.exact)
+		verdict_evidence(j->v,
+				 w.sure ? "the stack shows who decided: %s"
+					: "the decision was made by %s",
+				 w.made_by);
+	tell_rules(j, &d, &rules);
+	if (e->nf.has & NF_INVALID)
+		verdict_evidence(j->v, "the packet was INVALID for conntrack: %s", say_invalid(e));
 	hit_all(j);
-	fix_rules(j, &w, &refused);
 	return true;
 }
 
@@ -88,5 +119,7 @@ const struct cause cause_reject_rule = {
 	.id = "reject-rule",
 	.rank = RANK_ROOT,
 	.kinds = KIND(REJECT) | KIND(RST_OUT) | KIND(ICMP_SENT),
+	.needs = Q_RULE | Q_DROP_RULES | Q_HOOKS,
+	.concerns = concerns,
 	.judge = judge,
 };

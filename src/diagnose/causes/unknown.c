@@ -9,23 +9,14 @@ static void tell_drop(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	const char *words = drop_reason(e->reason_name)->words;
-	bool xdp = world_in_xdp(j->world, e);
 
-	if (xdp)
-		verdict_explain(j->v,
-				"The kernel dropped the packet in the XDP stage of %s, where only "
-				"a BPF program decides.",
-				e->ifname[0] ? e->ifname : "a device");
-	else if (*words)
+	if (*words)
 		verdict_explain(j->v, "The kernel dropped the packet: %s.", words);
 	else
 		verdict_explain(j->v, "The kernel dropped the packet and does not say why.");
 	verdict_evidence(j->v, "%s, %s%s%s", say_packet(&e->pkt), say_reason(e),
 			 e->ifname[0] ? ", on " : "", e->ifname);
-	if (xdp)
-		verdict_fix(j->v, "lists only", "%sbpftool net show dev %s",
-			    say_netns_prefix(j, e->hdr.netns), e->ifname[0] ? e->ifname : "IFACE");
-	else if (strncmp(e->reason_name, "TC_", 3) == 0)
+	if (strncmp(e->reason_name, "TC_", 3) == 0)
 		verdict_fix(j->v, "lists only",
 			    "%stc filter show dev %s ingress; tc filter show dev %s egress; "
 			    "bpftool net",
