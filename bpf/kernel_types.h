@@ -123,6 +123,20 @@ struct sock_common {
 };
 
 struct socket;
+struct sk_filter;
+
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *
+		cgroup; /* before 5.15 (commit 8520e224f547) with flags in its low bits, at the same place */
+};
 
 struct sock {
 	struct sock_common __sk_common;
@@ -137,6 +151,8 @@ struct sock {
 	u16 sk_protocol;
 	u8 sk_shutdown;
 	unsigned long sk_lingertime;
+	struct sk_filter *sk_filter;
+	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
 };
 

@@ -366,6 +366,15 @@ INLINE int sock_tuple(u64 addr, struct rec_tuple *t)
 	return 1;
 }
 
+/* The id of the cgroup that the socket was made in; 0 where cgroup v1 keeps something else there. */
+INLINE u64 sock_cgroup(struct sock *sk)
+{
+	u64 v = 0;
+
+	bpf_probe_read_kernel(&v, sizeof(v), &sk->sk_cgrp_data);
+	return v & 1 ? 0 : BPF_CORE_READ((struct cgroup *)(v & ~3ull), kn, id);
+}
+
 INLINE int sock_read(u64 addr, struct rec_sock *s)
 {
 	struct sock *sk = (void *)addr;
@@ -390,6 +399,9 @@ INLINE int sock_read(u64 addr, struct rec_sock *s)
 		s->retransmits = BPF_CORE_READ((struct request_sock *)sk, num_retrans);
 		return 1;
 	}
+	s->cgroup = sock_cgroup(sk);
+	if (BPF_CORE_READ(sk, sk_filter))
+		s->flags |= SOCK_FILTER;
 	s->err = BPF_CORE_READ(sk, sk_err);
 	s->inode = sock_inode(sk);
 	s->shutdown = BPF_CORE_READ(sk, sk_shutdown);

@@ -139,11 +139,13 @@ struct rec_packet {
 #define SOCK_REQUEST 0x10   /* a struct request_sock */
 #define SOCK_V4MAPPED 0x20  /* AF_INET6 socket talking IPv4 */
 #define SOCK_KEEPALIVE 0x40 /* SO_KEEPALIVE */
+#define SOCK_FILTER 0x80    /* SO_ATTACH_FILTER, SO_ATTACH_BPF */
 
 struct rec_sock {
 	struct rec_tuple tuple; /* src is the local side */
 	u64 addr;		/* of the kernel's struct: tells sockets apart while they live */
 	u64 cookie;		/* 0: none was made yet */
+	u64 cgroup;		/* cgroup v2 id, 0 unknown */
 	u32 backlog;		/* LISTEN: connections waiting for accept() */
 	u32 max_backlog;	/* LISTEN: limit of it */
 	u32 unread;		/* bytes received, not read by the process */
@@ -333,12 +335,12 @@ struct count_value {
 REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);
-REC_ASSERT_SIZE(rec_sock, 128);
+REC_ASSERT_SIZE(rec_sock, 136);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_memory, 152);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1496);
+REC_ASSERT_SIZE(rec_event, 1504);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

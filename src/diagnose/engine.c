@@ -17,12 +17,30 @@ const struct cause *diagnose_cause(size_t n)
 
 /* ---- what to ask ----------------------------------------------------------------------------- */
 
-/* 0 where the task isn't the one whose socket it is: of a packet that comes in, it is anybody. */
-static uint64_t task_cgroup(const struct rec_event *e)
+uint8_t fact_nf(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_DROP || e->hdr.kind == REC_REJECT ? e->nf.has : 0;
+}
+
+bool nf_has_policy(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_DROP && (e->nf.has & (NF_CHAIN | NF_RULE)) == NF_CHAIN &&
+	       !e->nf.policy;
+}
+
+bool nf_has_rule(const struct rec_event *e)
+{
+	const uint8_t all = NF_CHAIN | NF_RULE | NF_HANDLE;
+
+	return (fact_nf(e) & all) == all;
+}
+
+/* The socket's; or the task's, where it is the one whose socket it is: of a packet that comes in, it is anybody. */
+static uint64_t cgroup_of(const struct rec_event *e)
 {
 	bool own = e->hdr.kind == REC_CONNECT || fact_reason_is(e, "BPF_CGROUP_EGRESS");
 
-	return own ? e->task.cgroup : 0;
+	return e->sock.cgroup ? e->sock.cgroup : own ? e->task.cgroup : 0;
 }
 
 /* Is there nothing to look up, or would the answer add nothing to what e tells? */
@@ -36,7 +54,7 @@ static bool is_needless(const struct rec_event *e, uint32_t kind)
 	case Q_LINK:
 		return !e->ifindex;
 	case Q_BPF_PROGS:
-		return !e->ifindex && !task_cgroup(e);
+		return !e->ifindex && !cgroup_of(e);
 	default:
 		return false;
 	}
@@ -46,12 +64,14 @@ static bool is_needless(const struct rec_event *e, uint32_t kind)
 static void need_details(const struct rec_event *e, struct question *q)
 {
 	const struct rec_nf *nf = &e->nf;
+	bool covered = fact_nf(e) & NF_HOOK && fact_nf(e) & NF_COVERED;
 
 	switch (q->kind) {
 	case Q_HOOKS:
 	case Q_DROP_RULES:
-		q->nf_family = fact_nf(e) & NF_HOOK ? nf->pf : 0;
-		q->nf_hook = fact_nf(e) & NF_HOOK ? nf->hook : NF_HOOK_ANY;
+		/* Not watched: perhaps a later hook than the last that was seen. */
+		q->nf_family = covered ? nf->pf : 0;
+		q->nf_hook = covered ? nf->hook : NF_HOOK_ANY;
 		break;
 	case Q_RULE:
 		q->nf_family = nf->family;
@@ -61,7 +81,7 @@ static void need_details(const struct rec_event *e, struct question *q)
 		str_copy(q->chain, sizeof(q->chain), nf->has & NF_RULE ? nf->chain : nf->base);
 		break;
 	case Q_BPF_PROGS:
-		q->cgroup = task_cgroup(e);
+		q->cgroup = cgroup_of(e);
 		break;
 	case Q_CONNTRACK:
 		/* Of an entry that is being made: who else has what its answers will look like? */

@@ -6,24 +6,6 @@
 
 #include <linux/netfilter.h>
 
-uint8_t fact_nf(const struct rec_event *e)
-{
-	return e->hdr.kind == REC_DROP || e->hdr.kind == REC_REJECT ? e->nf.has : 0;
-}
-
-bool nf_has_policy(const struct rec_event *e)
-{
-	return e->hdr.kind == REC_DROP && (e->nf.has & (NF_CHAIN | NF_RULE)) == NF_CHAIN &&
-	       !e->nf.policy;
-}
-
-bool nf_has_rule(const struct rec_event *e)
-{
-	const uint8_t all = NF_CHAIN | NF_RULE | NF_HANDLE;
-
-	return (fact_nf(e) & all) == all;
-}
-
 /* ---- where ----------------------------------------------------------------------------------- */
 
 /* Whose hooks are called; IP's are those of the packet's own family. */
@@ -131,8 +113,23 @@ static const struct point *point_of_probe(const struct rec_event *e)
 	return NULL;
 }
 
+uint8_t fact_nf_here(const struct judge *j, const struct rec_event *e)
+{
+	bool nft, legacy;
+	const struct point *p = point_of_stack(j, e, &nft, &legacy);
+	struct hook_place w = {.number = NF_HOOK_ANY};
+
+	if (p) {
+		w.pf = family_of(p, e);
+		w.number = p->number;
+	}
+	/* Of an earlier hook: this one's functions are not watched. */
+	return at_hook(&w, e->nf.pf, e->nf.hook) ? fact_nf(e) : fact_nf(e) & NF_INVALID;
+}
+
 void fact_hook(const struct judge *j, const struct rec_event *e, struct hook_place *ret)
 {
+	uint8_t nf = fact_nf_here(j, e);
 	bool nft, legacy;
 	const struct point *p = point_of_stack(j, e, &nft, &legacy);
 
@@ -140,12 +137,12 @@ void fact_hook(const struct judge *j, const struct rec_event *e, struct hook_pla
 					      "program or a kernel module",
 				   .number = NF_HOOK_ANY};
 	ret->sure = nft;
-	ret->nftables = nft || fact_nf(e) & (NF_CHAIN | NF_RULE);
+	ret->nftables = nft || nf & (NF_CHAIN | NF_RULE);
 	if (ret->nftables)
 		ret->made_by = "an nftables rule or chain policy (iptables-nft makes those too)";
 	else if (legacy)
 		ret->made_by = "an iptables-legacy rule";
-	if (!p && fact_nf(e) & NF_HOOK)
+	if (!p && nf & NF_HOOK)
 		p = point_of_probe(e);
 	if (!p)
 		return;
@@ -385,7 +382,7 @@ void fact_dropper(const struct judge *j, const struct rec_event *e, struct dropp
 {
 	*ret = (struct dropper){.function = ""};
 	fact_hook(j, e, &ret->at);
-	if (fact_nf(e) & NF_HOOK) {
+	if (fact_nf_here(j, e) & NF_HOOK) {
 		dropper_of_both(j, e, ret);
 	} else if (ret->at.nftables) {
 		ret->from = FROM_STACK;

@@ -153,6 +153,8 @@ unsigned fact_retransmitted(const struct judge *j, uint64_t *ret_ns);
 
 /* NF_*: what netfilter's probes told of the packet of e. Of one that left, they tell nothing. */
 uint8_t fact_nf(const struct rec_event *e);
+/* The same, if it is about the hook that the stack shows. */
+uint8_t fact_nf_here(const struct judge *j, const struct rec_event *e);
 /* Did they tell which base chain's policy decided; which rule? */
 bool nf_has_policy(const struct rec_event *e);
 bool nf_has_rule(const struct rec_event *e);

@@ -177,6 +177,7 @@ static const struct field full_sock_fields[] = {
 	FIELD(FLAGS, struct rec_sock, shutdown, "shutdown", NULL, .optional = true,
 	      .u.flags = shutdown_names),
 	FIELD(UINT, struct rec_sock, inode, "inode", NULL, .optional = true),
+	FIELD(HEX, struct rec_sock, cgroup, "cgroup", NULL, .optional = true),
 	FIELD(UINT, struct rec_sock, rmem, "rmem", NULL),
 	FIELD(UINT, struct rec_sock, rcvbuf, "rcvbuf", NULL),
 	{.type = FIELD_END},

@@ -376,6 +376,24 @@ static void what_is_not_watched_may_come_behind_what_was_seen(void **state)
 	assert_true(story_says(s, "the policy of base chain input"));
 }
 
+/* In the sender's namespace, say: the packet came through a veth pair, and no function here is watched. */
+static void a_hook_that_was_passed_before_is_not_the_dropper(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered(s);
+	struct rec_hook *passed = story_hook_found(s, HOOK_KERNEL, "apparmor_ip_postroute");
+	struct rec_hook *here = story_hook_found(s, HOOK_FOREIGN, "guard_in");
+
+	passed->hook = 4;
+	assert_true(str_copy(here->module, sizeof(here->module), "acme_guard"));
+	story_entered(s, e, passed);
+	e->nf.has = NF_HOOK;
+	listed(s);
+	judged(s, "foreign-hook, likely");
+	assert_true(story_says(s, "acme_guard"));
+	assert_false(story_says(s, "apparmor"));
+}
+
 static void several_that_may_have_are_candidates_in_call_order(void **state)
 {
 	struct story *s = *state;
@@ -423,6 +441,9 @@ static void the_program_behind_a_queue_is_named(void **state)
 	story_entered(s, e, story_chain(s, "late", 1));
 	saw_rule(s, e, 12, "nft_immediate_eval");
 	judged(s, "nftables-rule, certain");
+	/* Or by another hook function. */
+	story_entered(s, e, story_hook_found(s, HOOK_FOREIGN, "guard_in"));
+	judged(s, "foreign-hook, certain");
 }
 
 static void a_hook_behind_the_queue_makes_it_likely(void **state)
@@ -493,6 +514,7 @@ int main(void)
 		story_test(a_program_at_a_hook_is_named),
 		story_test(a_foreign_function_alone_is_likely),
 		story_test(what_is_not_watched_may_come_behind_what_was_seen),
+		story_test(a_hook_that_was_passed_before_is_not_the_dropper),
 		story_test(several_that_may_have_are_candidates_in_call_order),
 		story_test(the_program_behind_a_queue_is_named),
 		story_test(a_hook_behind_the_queue_makes_it_likely),

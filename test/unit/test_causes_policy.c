@@ -63,7 +63,9 @@ static void a_full_table_is_certain_where_conntrack_was_entered_last(void **stat
 	e->nf.has = NF_HOOK;
 	judged(s, "conntrack-table-full, likely");
 	/* Another was entered after it. */
-	story_entered(s, e, story_chain(s, "raw", 0));
+	h = story_chain(s, "raw", 0);
+	h->hook = 0;
+	story_entered(s, e, h);
 	judged(s, "nftables-rule, certain");
 }
 

@@ -312,6 +312,10 @@ static void needs_about_netfilter_are_what_its_probes_leave_open(void **state)
 	vec_free(&q);
 
 	e.nf = (struct rec_nf){.has = NF_HOOK, .pf = 2, .hook = 1};
+	diagnose_needs(&e, &q); /* the last that was seen, of those that are watched */
+	assert_int_equal(question_of(&q, Q_HOOKS)->nf_hook, NF_HOOK_ANY);
+	vec_free(&q);
+	e.nf.has |= NF_COVERED;
 	diagnose_needs(&e, &q);
 	assert_int_equal(question_of(&q, Q_HOOKS)->nf_family, 2);
 	assert_int_equal(question_of(&q, Q_HOOKS)->nf_hook, 1);

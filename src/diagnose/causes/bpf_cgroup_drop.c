@@ -44,7 +44,7 @@ static bool judge_ingress(struct judge *j)
 		return false;
 	fact_programs(j, 1u << BPF_AT_CGROUP_INGRESS, &ps);
 	fact_programs(j, 1u << BPF_AT_SOCKET, &own);
-	if (!ps.n || own.n)
+	if (!ps.n || own.n || j->ev->sock.flags & SOCK_FILTER)
 		return false;
 	j->v->certainty = CERTAINTY_LIKELY;
 	verdict_explain(j->v,
@@ -53,9 +53,11 @@ static bool judge_ingress(struct judge *j)
 			"socket got it.",
 			say_tuple(&j->ev->pkt.tuple));
 	tell_programs(j, &ps);
-	verdict_evidence(j->v, "a filter of the socket itself (SO_ATTACH_FILTER) would look the "
-			       "same; none "
-			       "was found");
+	verdict_evidence(j->v,
+			 "a filter of the socket itself (SO_ATTACH_FILTER) or a security module "
+			 "would look the same; %s",
+			 j->ev->sock.flags & SOCK_PRESENT ? "the socket has no filter"
+							  : "no such filter was found");
 	return true;
 }
 

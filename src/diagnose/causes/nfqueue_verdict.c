@@ -18,11 +18,15 @@ static bool was_thrown_away(const struct judge *j)
 	return fact_dropped_in(j, j->ev, queue_places);
 }
 
-/* A rule that decided after the packet had come back. */
-static bool is_later_rule(const struct judge *j)
+/* A rule, or another hook function, that decided after the packet had come back. */
+static bool is_later(const struct judge *j, const struct dropper *d)
 {
 	const struct rec_symbol *s;
 
+	/* Only rules hand over. */
+	if (d->from == FROM_PROBE && d->maker && d->maker != HOOK_NFTABLES &&
+	    d->maker != HOOK_IPTABLES)
+		return true;
 	if (!(fact_nf(j->ev) & NF_RULE))
 		return false;
 	s = world_symbol(j->world, j->ev->nf.expr_function);
@@ -182,10 +186,10 @@ static bool judge(struct judge *j)
 	bool verdict = was_thrown_away(j), taken = !was_not_taken(j);
 	struct dropper d;
 
-	if ((!verdict && taken) || !judge_netfilter(j, &d) || (verdict && is_later_rule(j)))
+	if ((!verdict && taken) || !judge_netfilter(j, &d) || (verdict && is_later(j, &d)))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
-	if (verdict && (d.maker == HOOK_FOREIGN || d.maker == HOOK_BPF || may_be_later_hook(j, &d)))
+	if (verdict && may_be_later_hook(j, &d))
 		j->v->certainty = CERTAINTY_LIKELY;
 	tell_netfilter(j, &d);
 	if (verdict)

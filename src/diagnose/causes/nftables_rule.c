@@ -8,12 +8,13 @@
 /* ---- which rules ----------------------------------------------------------------------------- */
 
 /* What the probes saw, as far as no lookup knows more; false: no rule and no policy. */
-static bool rule_of_probe(const struct rec_event *e, struct rec_rule *ret)
+static bool rule_of_probe(const struct judge *j, struct rec_rule *ret)
 {
+	const struct rec_event *e = j->ev;
 	const struct rec_nf *nf = &e->nf;
 	bool policy = nf_has_policy(e);
 
-	if (!policy && !nf_has_rule(e))
+	if (!(fact_nf_here(j, e) & NF_CHAIN) || (!policy && !nf_has_rule(e)))
 		return false;
 	*ret = (struct rec_rule){.handle = policy ? 0 : nf->handle,
 				 .family = nf->family,
@@ -84,7 +85,7 @@ static bool is_candidate(const struct judge *j, const struct dropper *d, const s
 		return false;
 	if (rule_never_matched(r) || is_told_better(j, r))
 		return false;
-	if (d->from == FROM_PROBE && fact_nf(j->ev) & NF_CHAIN)
+	if (d->from == FROM_PROBE && fact_nf_here(j, j->ev) & NF_CHAIN)
 		return r->family == nf->family && strcmp(r->table, nf->table) == 0 &&
 		       strcmp(r->base, nf->base) == 0;
 	return !d->hook || !*d->hook->table || strcmp(d->hook->table, r->table) == 0;
@@ -111,7 +112,7 @@ void fact_rules(const struct judge *j, const struct dropper *d, bool reject, str
 {
 	*ret = (struct rules){0};
 	/* A policy only where no other function can have come behind that chain. */
-	if ((nf_has_rule(j->ev) || d->from == FROM_PROBE) && rule_of_probe(j->ev, &ret->own)) {
+	if ((nf_has_rule(j->ev) || d->from == FROM_PROBE) && rule_of_probe(j, &ret->own)) {
 		ret->exact = true;
 		ret->n = 1;
 		ret->v[0] = &ret->own;
