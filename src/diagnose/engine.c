@@ -67,13 +67,19 @@ static void need_details(const struct rec_event *e, struct question *q)
 	bool covered = fact_nf(e) & NF_HOOK && fact_nf(e) & NF_COVERED;
 
 	switch (q->kind) {
+	case Q_NFQUEUES:
+	case Q_CONNTRACK_TOP:
+		memset(&q->tuple, 0, sizeof(q->tuple)); /* one answer for all flows */
+		break;
 	case Q_HOOKS:
 	case Q_DROP_RULES:
+		memset(&q->tuple, 0, sizeof(q->tuple));
 		/* Not watched: perhaps a later hook than the last that was seen. */
 		q->nf_family = covered ? nf->pf : 0;
 		q->nf_hook = covered ? nf->hook : NF_HOOK_ANY;
 		break;
 	case Q_RULE:
+		memset(&q->tuple, 0, sizeof(q->tuple));
 		q->nf_family = nf->family;
 		q->nf_hook = nf->hook;
 		q->handle = nf->has & NF_RULE ? nf->handle : 0;

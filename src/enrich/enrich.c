@@ -54,8 +54,8 @@ static const struct {
 	[Q_OWNER_BIT] = {owner_answer, CHEAP},
 	[Q_SYSCTL_BIT] = {sysctl_answer, CHEAP},
 	[Q_COUNTER_BIT] = {counter_answer, CHEAP},
-	[Q_HOOKS_BIT] = {hooks_answer, EXPENSIVE},
-	[Q_RULE_BIT] = {rule_answer, EXPENSIVE},
+	[Q_HOOKS_BIT] = {hooks_answer, CHEAP},
+	[Q_RULE_BIT] = {rule_answer, CHEAP},
 	[Q_DROP_RULES_BIT] = {drop_rules_answer, EXPENSIVE},
 	[Q_BPF_PROGS_BIT] = {bpf_progs_answer, EXPENSIVE},
 	[Q_NFQUEUES_BIT] = {nfqueues_answer, EXPENSIVE},
@@ -69,6 +69,7 @@ static const uint64_t price_ns[PRICE_COUNT] = {
 
 struct cached {
 	struct question q;
+	uint64_t asked_ns; /* when the looking began */
 	uint64_t mono_ns;
 	struct strbuf out;
 	uint32_t count;
@@ -170,6 +171,14 @@ static void cached_copy(const struct cached *c, struct lookup *l)
 		memcpy(l->out.s + at + QUESTION_AT, &l->q->id, sizeof(l->q->id));
 }
 
+/* What rules have counted since the event is no use if it was looked up before. */
+static bool cached_serves(const struct cached *c, const struct question *q)
+{
+	if (!c->mono_ns || now_mono() - c->mono_ns >= CACHE_NS || !question_same(&c->q, q))
+		return false;
+	return q->kind != Q_DROP_RULES || c->asked_ns >= q->event_ns;
+}
+
 static int question_answer(struct enrich *e)
 {
 	struct lookup *l = &e->l;
@@ -177,8 +186,7 @@ static int question_answer(struct enrich *e)
 
 	for (size_t i = 0; i < CACHE_MAX; i++) {
 		c = &e->cache[i];
-		if (c->mono_ns && now_mono() - c->mono_ns < CACHE_NS &&
-		    question_same(&c->q, l->q)) {
+		if (cached_serves(c, l->q)) {
 			cached_copy(c, l);
 			return c->err;
 		}
@@ -186,6 +194,7 @@ static int question_answer(struct enrich *e)
 	c = &e->cache[e->next_cached++ % CACHE_MAX];
 	strbuf_free(&c->out);
 	c->q = *l->q;
+	c->asked_ns = now_mono();
 	c->err = subjects[question_bit(l->q)].answer(l);
 	if (l->out.oom)
 		c->err = -ENOMEM;

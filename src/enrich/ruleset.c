@@ -281,7 +281,8 @@ static void candidate_answer(struct lookup *l, const struct candidate *c)
 /* Texts are only asked for of those that go into the answer. */
 static int candidates_answer(struct lookup *l, struct candidates *list, struct ruleset *nft)
 {
-	struct memory_look *look = memory_look(l->q->netns, l->q->nf_family, l->q->nf_hook);
+	struct memory_look *look = memory_look(l->q->netns, l->q->nf_family, l->q->nf_hook,
+					       l->q->event_ns ? l->q->event_ns : now_mono());
 	int result, err;
 
 	candidates_compare(list, look);

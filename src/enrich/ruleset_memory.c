@@ -24,7 +24,9 @@ typedef VEC(struct memory_count) counts;
 struct memory_look {
 	struct place place;
 	uint64_t used;
-	counts last; /* in the order of their keys */
+	counts last; /* older than what is asked about; in the order of their keys */
+	counts newer;
+	uint64_t newer_ns; /* when those had been read */
 	counts next;
 };
 
@@ -51,6 +53,7 @@ static void memory_free(void *p)
 		ruleset_free(&m->rulesets[i].rs);
 	for (size_t i = 0; i < LOOKS_MAX; i++) {
 		vec_free(&m->looks[i].last);
+		vec_free(&m->looks[i].newer);
 		vec_free(&m->looks[i].next);
 	}
 	free(m);
@@ -171,7 +174,7 @@ int memory_ruleset(uint32_t netns, bool fresh, struct ruleset **ret)
 
 /* ---- counters -------------------------------------------------------------------------------- */
 
-struct memory_look *memory_look(uint32_t netns, uint8_t pf, uint8_t hook)
+struct memory_look *memory_look(uint32_t netns, uint8_t pf, uint8_t hook, uint64_t before_ns)
 {
 	struct memory *m = memory_get();
 	struct place place = {netns_cookie(), netns, pf, hook};
@@ -192,7 +195,13 @@ struct memory_look *memory_look(uint32_t netns, uint8_t pf, uint8_t hook)
 	}
 	if (!found->used || !place_same(&found->place, &place)) {
 		vec_free(&found->last);
+		vec_free(&found->newer);
 		found->place = place;
+	}
+	if (found->newer.n && found->newer_ns <= before_ns) {
+		vec_free(&found->last);
+		found->last = found->newer;
+		memset(&found->newer, 0, sizeof(found->newer));
 	}
 	vec_free(&found->next); /* of a look that came to nothing */
 	found->used = ++m->clock;
@@ -227,9 +236,10 @@ void memory_count_keep(struct memory_look *look, const struct memory_count *coun
 
 void memory_look_end(struct memory_look *look)
 {
-	vec_free(&look->last);
-	look->last = look->next;
+	vec_free(&look->newer);
+	look->newer = look->next;
+	look->newer_ns = now_mono();
 	memset(&look->next, 0, sizeof(look->next));
-	if (look->last.n)
-		qsort(look->last.v, look->last.n, sizeof(*look->last.v), count_order);
+	if (look->newer.n)
+		qsort(look->newer.v, look->newer.n, sizeof(*look->newer.v), count_order);
 }

@@ -21,13 +21,16 @@ struct memory_count {
 
 struct memory_look;
 
-/* The last look at a hook's counters; NULL out of memory. Valid until the next call. */
-struct memory_look *memory_look(uint32_t netns, uint8_t pf, uint8_t hook);
+/*
+ * The last look at a hook's counters that had ended by before_ns (CLOCK_MONOTONIC): what rose since then may
+ * have to do with what happened then. NULL out of memory. Valid until the next call.
+ */
+struct memory_look *memory_look(uint32_t netns, uint8_t pf, uint8_t hook, uint64_t before_ns);
 /* Did it rise since then? If it wasn't seen then, or more had been counted: isn't it 0? */
 bool memory_count_moved(const struct memory_look *look, const struct memory_count *count);
 /* For the next look. */
 void memory_count_keep(struct memory_look *look, const struct memory_count *count);
-/* What was kept is now the last look. */
+/* What was kept is now a look. */
 void memory_look_end(struct memory_look *look);
 
 #endif

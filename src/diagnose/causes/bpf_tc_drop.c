@@ -74,15 +74,21 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	bool in = fact_reason_is(e, "TC_INGRESS");
+	unsigned programs = 0;
 	struct programs ps;
 
 	if (!concerns(e) || !fact_suffers(j))
 		return false;
 	fact_programs(j, 1u << (in ? BPF_AT_TC_INGRESS : BPF_AT_TC_EGRESS), &ps);
+	for (unsigned i = 0; i < ps.n && i < PROGRAMS_SHOWN; i++)
+		programs += ps.v[i]->id != 0;
 	/* Then it was a filter of another kind: flower, u32, police. */
-	if (!ps.n)
+	if (!programs)
 		return false;
-	j->v->certainty = e->has_reason == REASON_TOLD ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
+	j->v->certainty =
+		e->has_reason == REASON_TOLD && (programs == ps.n || ps.n > PROGRAMS_SHOWN)
+			? CERTAINTY_CERTAIN
+			: CERTAINTY_LIKELY;
 	verdict_explain(j->v,
 			"A BPF program of traffic control dropped the packet %s on its way %s %s "
 			"of %s, "
