@@ -26,10 +26,10 @@ struct session {
 	uint64_t started_ns;
 	uint64_t refused; /* lookups */
 	uint64_t invalid_lookups;
-	uint64_t lost;	    /* events, as of the last look */
-	uint64_t lost_ns;   /* when that last grew */
+	uint64_t lost;	     /* events, as of the last look */
+	uint64_t lost_ns;    /* when that last grew */
 	uint64_t covered_ns; /* when hook functions were last enumerated */
-	bool broken_output; /* whoever read it is gone */
+	bool broken_output;  /* whoever read it is gone */
 };
 
 int session_open(struct session *s, const struct watch_options *o);

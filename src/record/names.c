@@ -340,8 +340,8 @@ const char *const ct_status_names[] = {
 	"FIXED_TIMEOUT", "TEMPLATE",   "NAT_CLASH",    "HELPER",       "OFFLOAD",
 	"HW_OFFLOAD",	 NULL,
 };
-const char *const sock_flag_names[] = {"present", "dead",     "linger0",   "timewait",
-				       "request", "v4mapped", "keepalive", "filter", NULL};
+const char *const sock_flag_names[] = {"present",  "dead",	"linger0", "timewait", "request",
+				       "v4mapped", "keepalive", "filter",  NULL};
 /* include/net/sock.h: RCV_SHUTDOWN, SEND_SHUTDOWN */
 const char *const shutdown_names[] = {"receive", "send", NULL};
 

@@ -404,8 +404,8 @@ static void test_conntrack_top(void **state)
 
 	(void)state;
 	if (!conntrack_is_loaded() || system("nft 'table inet twt { chain o { type filter hook "
-						 "output priority 0;"
-						 " ct state new accept; }; }' 2>/dev/null")) {
+					     "output priority 0;"
+					     " ct state new accept; }; }' 2>/dev/null")) {
 		print_message("# who fills conntrack skipped: no conntrack or no nft(8)\n");
 		return;
 	}
