@@ -11,12 +11,18 @@
 /* A kernel function as this kernel has it. */
 struct function {
 	bool found;
+	uint64_t addr; /* 0 unknown: see functions_locate() */
 	struct config_fn places;
 	char why[64]; /* not found: why */
 };
 
 /* From the kernel's BTF, and that of the modules that the functions belong to. */
 void functions_find(struct btf *vmlinux, struct function functions[FN_COUNT]);
+/*
+ * Fills in their addresses, as far as /proc/kallsyms shows them and their names are unique. To attach
+ * by name, some kernels go through all of their symbols, each time.
+ */
+void functions_locate(struct function functions[FN_COUNT]);
 /* The number of a function by name, -1 if there is none in KERNEL_FUNCTIONS. */
 int function_number(const char *name);
 

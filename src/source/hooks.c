@@ -2,10 +2,6 @@
 /* Probes on the functions that are registered as netfilter hooks: which ones, only the running kernel knows. */
 #include "source/live_private.h"
 
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 void hook_links_free(struct hook_links *links)
 {
 	for (size_t i = 0; i < links->links.n; i++)
@@ -28,32 +24,6 @@ static int add_link(struct hook_links *links, struct bpf_link *link)
 	return 0;
 }
 
-static int attach_multi(struct hook_links *links, struct bpf_program *prog,
-			const unsigned long *functions, size_t n)
-{
-	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .addrs = functions, .cnt = n);
-
-	return add_link(links, bpf_program__attach_kprobe_multi_opts(prog, NULL, &opts));
-}
-
-/* By address, as names of static functions need not be unique: kernel/trace/trace_kprobe.c. */
-static int attach_one(struct hook_links *links, struct bpf_program *prog, unsigned long function)
-{
-	struct perf_event_attr attr = {.size = sizeof(attr), .config2 = function};
-	int type = perf_kprobe_type(), fd, err;
-
-	if (type < 0)
-		return type;
-	attr.type = (uint32_t)type;
-	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = add_link(links, bpf_program__attach_perf_event(prog, fd));
-	if (err)
-		close(fd);
-	return err;
-}
-
 /* 0, or the last error: functions that can't be probed are left out. */
 static int attach_all(struct live *l, struct hook_links *links, struct bpf_program *prog,
 		      const unsigned long *functions, size_t n)
@@ -62,11 +32,12 @@ static int attach_all(struct live *l, struct hook_links *links, struct bpf_progr
 
 	if (!n)
 		return 0;
-	if (l->kprobe_multi && !attach_multi(links, prog, functions, n))
+	if (l->kprobe_multi && !add_link(links, kprobe_attach_multi(prog, functions, n)))
 		return 0;
 	for (size_t i = 0; i < n; i++) {
-		int r = l->kprobe_multi ? attach_multi(links, prog, &functions[i], 1)
-					: attach_one(links, prog, functions[i]);
+		int r = add_link(
+			links, l->kprobe_multi ? kprobe_attach_fast(prog, NULL, functions[i], false)
+					       : kprobe_attach(prog, NULL, functions[i], false));
 
 		err = r ? r : err;
 	}

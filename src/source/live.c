@@ -192,6 +192,8 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);
 	if (!err) {
 		functions_find(btf, l->functions);
+		if (l->tiers & 1u << TIER_KPROBE)
+			functions_locate(l->functions);
 		nft_layout(btf, &l->nft);
 		probes_init(l, btf);
 		err = tier_missing(l, why) ? -EOPNOTSUPP : programs_start(l, o, btf);

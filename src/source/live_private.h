@@ -65,16 +65,32 @@ void names_free(struct names *names);
 /* "" if it has none. */
 const char *names_get(const struct names *names, uint32_t n);
 
+/* Where kprobes are tried: rarely called, and never inlined, as other files call it. */
+#define TRIAL_FUNCTION "tcp_check_req"
+
 /* ---- trial.c: what does the kernel let this process do? ------------------------------------------ */
 
 /* 0, or a negative errno: an empty program could not be loaded and attached in that way. */
 int trial_trampoline(const struct btf *vmlinux);
 /* The same, of a program that reads kernel memory: only loaded. */
 int trial_read(void);
-int trial_kprobe(void);
-int trial_kprobe_multi(void);
-/* Number of the kernel's PMU of kprobes, or a negative errno. */
-int perf_kprobe_type(void);
+/* At the function TRIAL_FUNCTION, which is at addr (0 unknown). */
+int trial_kprobe(uint64_t addr);
+int trial_kprobe_multi(uint64_t addr);
+
+/* ---- kprobe.c: at the entry or the return of a function, by its address, or by name if that is 0 ---- */
+
+/* A perf event of a kprobe: its file descriptor, or a negative errno. */
+int kprobe_open(const char *function, uint64_t addr, bool at_return);
+/* NULL and errno on failure. */
+struct bpf_link *kprobe_attach(struct bpf_program *prog, const char *function, uint64_t addr,
+			       bool at_return);
+/* The same through the faster kprobe.multi, which is there from 5.18 on. */
+struct bpf_link *kprobe_attach_fast(struct bpf_program *prog, const char *function, uint64_t addr,
+				    bool at_return);
+/* One program at the entry of n functions; all or none. */
+struct bpf_link *kprobe_attach_multi(struct bpf_program *prog, const unsigned long *addrs,
+				     size_t n);
 
 /* ---- nft_layout.c ---------------------------------------------------------------------------- */
 

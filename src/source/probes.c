@@ -360,6 +360,8 @@ static bool kernel_has_btf(void)
 
 void probes_init(struct live *l, const struct btf *vmlinux)
 {
+	uint64_t addr;
+
 	l->nr_probes = ARRAY_SIZE(probe_defs);
 	for (size_t i = 0; i < l->nr_probes; i++) {
 		l->probes[i].name = probe_defs[i].name;
@@ -376,9 +378,10 @@ void probes_init(struct live *l, const struct btf *vmlinux)
 		try_tier(l, TIER_TRAMPOLINE, trial_trampoline(vmlinux));
 	if (!(l->tiers & 1u << TIER_KPROBE))
 		return;
-	l->kprobe_multi = trial_kprobe_multi() == 0;
+	addr = l->functions[function_number(TRIAL_FUNCTION)].addr;
+	l->kprobe_multi = trial_kprobe_multi(addr) == 0;
 	if (!l->kprobe_multi)
-		try_tier(l, TIER_KPROBE, trial_kprobe());
+		try_tier(l, TIER_KPROBE, trial_kprobe(addr));
 }
 
 /* ---- attaching ------------------------------------------------------------------------------- */
@@ -412,20 +415,18 @@ bool probes_refuse(struct live *l, const char *program, int err)
 	return false;
 }
 
-static struct bpf_link *attach_multi(struct bpf_program *prog)
-{
-	const char *function = target(prog);
-	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .syms = &function, .cnt = 1,
-		    .retprobe = strncmp(bpf_program__section_name(prog), "kret", 4) == 0);
-
-	return bpf_program__attach_kprobe_multi_opts(prog, NULL, &opts);
-}
-
 static struct bpf_link *attach(const struct live *l, const struct probe_way *way,
 			       struct bpf_program *prog)
 {
-	return way->tier == TIER_KPROBE && l->kprobe_multi ? attach_multi(prog)
-							   : bpf_program__attach(prog);
+	const char *function = target(prog);
+	bool at_return = strncmp(bpf_program__section_name(prog), "kret", 4) == 0;
+	uint64_t addr;
+
+	if (way->tier != TIER_KPROBE)
+		return bpf_program__attach(prog);
+	addr = l->functions[function_number(function)].addr;
+	return l->kprobe_multi ? kprobe_attach_fast(prog, function, addr, at_return)
+			       : kprobe_attach(prog, function, addr, at_return);
 }
 
 static void detach(struct live *l, size_t i)

@@ -7,10 +7,7 @@
 
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#define TRIAL_FUNCTION "tcp_check_req" /* rarely called, and never inlined: other files call it */
 
 /* r0 = 0; exit */
 static const struct bpf_insn nothing[] = {
@@ -61,44 +58,31 @@ int trial_trampoline(const struct btf *vmlinux)
 	return link < 0 ? -errno : 0;
 }
 
-int perf_kprobe_type(void)
+int trial_kprobe(uint64_t addr)
 {
-	FILE *file = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
-	int type = -1;
-
-	if (!file)
-		return -ENOENT;
-	if (fscanf(file, "%d", &type) != 1)
-		type = -ENOENT;
-	fclose(file);
-	return type;
-}
-
-int trial_kprobe(void)
-{
-	struct perf_event_attr attr = {.size = sizeof(attr),
-				       .config1 = (uint64_t)(uintptr_t)TRIAL_FUNCTION};
 	_cleanup_close_ int prog = load(BPF_PROG_TYPE_KPROBE, 0, 0), event = -1;
-	int type = perf_kprobe_type();
 
-	if (prog < 0 || type < 0)
-		return prog < 0 ? prog : type;
-	attr.type = (uint32_t)type;
-	event = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (prog < 0)
+		return prog;
+	event = kprobe_open(TRIAL_FUNCTION, addr, false);
 	if (event < 0)
-		return -errno;
+		return event;
 	return ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) < 0 ? -errno : 0;
 }
 
-int trial_kprobe_multi(void)
+int trial_kprobe_multi(uint64_t addr)
 {
 	const char *function = TRIAL_FUNCTION;
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.syms = &function,
-		    .kprobe_multi.cnt = 1);
+	unsigned long place = addr;
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .kprobe_multi.cnt = 1);
 	_cleanup_close_ int prog = load(BPF_PROG_TYPE_KPROBE, BPF_TRACE_KPROBE_MULTI, 0), link = -1;
 
 	if (prog < 0)
 		return prog;
+	if (addr)
+		opts.kprobe_multi.addrs = &place;
+	else
+		opts.kprobe_multi.syms = &function;
 	link = bpf_link_create(prog, 0, BPF_TRACE_KPROBE_MULTI, &opts);
 	return link < 0 ? -errno : 0;
 }

@@ -22,6 +22,8 @@
  */
 #define CHUNK 65536
 
+#define AMBIGUOUS UINT64_MAX /* no function is there */
+
 struct sym {
 	uint64_t addr;
 	uint32_t name;	 /* offset into names */
@@ -299,20 +301,39 @@ int ksyms_find(const struct ksyms *k, uint64_t addr, struct rec_symbol *ret)
 	return 0;
 }
 
-/* A module may have a function of the same name as the kernel: the kernel's own is meant. */
-uint64_t ksyms_addr(const struct ksyms *k, const char *name)
-{
-	uint64_t found = 0;
+struct wanted {
+	const char *name;
+	size_t place;
+};
 
+static int wanted_compare(const void *a, const void *b)
+{
+	const struct wanted *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+void ksyms_locate(const struct ksyms *k, const char *const names[], size_t n, uint64_t addrs[])
+{
+	_cleanup_free_ struct wanted *wanted = calloc(n ? n : 1, sizeof(*wanted));
+
+	memset(addrs, 0, n * sizeof(*addrs));
+	if (!wanted)
+		return;
+	for (size_t i = 0; i < n; i++)
+		wanted[i] = (struct wanted){names[i], i};
+	qsort(wanted, n, sizeof(*wanted), wanted_compare);
 	for (size_t i = 0; i < k->syms.n; i++) {
 		const struct sym *s = &k->syms.v[i];
+		struct wanted key = {.name = sym_name(k, s)}, *w;
 
-		if (strcmp(sym_name(k, s), name))
-			continue;
-		if (!s->module)
-			return s->addr;
-		if (!found)
-			found = s->addr;
+		w = bsearch(&key, wanted, n, sizeof(*wanted), wanted_compare);
+		if (w && addrs[w->place] && addrs[w->place] != s->addr)
+			addrs[w->place] = AMBIGUOUS;
+		else if (w)
+			addrs[w->place] = s->addr;
 	}
-	return found;
+	for (size_t i = 0; i < n; i++)
+		if (addrs[i] == AMBIGUOUS)
+			addrs[i] = 0;
 }

@@ -5,6 +5,8 @@
 
 #include "abi/record.h"
 
+#include <stddef.h>
+
 struct ksyms;
 
 /*
@@ -17,7 +19,10 @@ void ksyms_free(struct ksyms *k);
 
 /* Fills name, module, offset, func_size of ret for addr. 0, or -ENOENT. */
 int ksyms_find(const struct ksyms *k, uint64_t addr, struct rec_symbol *ret);
-/* Address of a function by name, 0 if there is none. */
-uint64_t ksyms_addr(const struct ksyms *k, const char *name);
+/*
+ * Fills addrs with the addresses of the n functions of these names, in one pass; 0 where there is none of
+ * that name, or several at different addresses: names of static functions need not be unique.
+ */
+void ksyms_locate(const struct ksyms *k, const char *const names[], size_t n, uint64_t addrs[]);
 
 #endif

@@ -52,6 +52,14 @@ static void assert_not_found(const struct ksyms *k, uint64_t addr)
 	assert_int_equal(ksyms_find(k, addr, &sym), -ENOENT);
 }
 
+static uint64_t address_of(const struct ksyms *k, const char *name)
+{
+	uint64_t addr = 1;
+
+	ksyms_locate(k, &name, 1, &addr);
+	return addr;
+}
+
 static void test_find(void **state)
 {
 	struct ksyms *k = load_ok("ffffffff81000000 T first\n"
@@ -68,10 +76,10 @@ static void test_find(void **state)
 	assert_not_found(k, 0xffffffff82000000); /* not third and 16 MB */
 	assert_not_found(k, 0);
 	assert_not_found(k, UINT64_MAX);
-	assert_int_equal(ksyms_addr(k, "second"), 0xffffffff81000040);
-	assert_int_equal(ksyms_addr(k, "no_text"), 0);
-	assert_int_equal(ksyms_addr(k, "sec"), 0);
-	assert_int_equal(ksyms_addr(k, ""), 0);
+	assert_int_equal(address_of(k, "second"), 0xffffffff81000040);
+	assert_int_equal(address_of(k, "no_text"), 0);
+	assert_int_equal(address_of(k, "sec"), 0);
+	assert_int_equal(address_of(k, ""), 0);
 	ksyms_free(k);
 }
 
@@ -86,6 +94,7 @@ static void test_modules(void **state)
 				  "ffffffffc0100100 t tcp_v4_rcv\t[veth]\n"
 				  "ffffffffc0500000 t bpf_prog_6deef7357e7b4530_on_drop\t[bpf]\n"
 				  "ffffffffa0000000 t low\t[arm64_like]\n");
+	uint64_t addrs[4];
 
 	(void)state;
 	assert_found(k, 0xffffffffc0100010, "veth_xmit+0x10/0x100 veth");
@@ -93,9 +102,16 @@ static void test_modules(void **state)
 	assert_found(k, 0xffffffffc0300010, "nft_do_chain+0x10/0x800 nf_tables");
 	assert_found(k, 0xffffffffc0500020, "bpf_prog_6deef7357e7b4530_on_drop+0x20/0x0 bpf");
 	assert_found(k, 0xffffffffa0000008, "low+0x8/0x0 arm64_like");
-	assert_not_found(k, 0xffffffffc0200000); /* between two modules */
-	assert_int_equal(ksyms_addr(k, "tcp_v4_rcv"), 0xffffffff81000000);
-	assert_int_equal(ksyms_addr(k, "low"), 0xffffffffa0000000);
+	assert_not_found(k, 0xffffffffc0200000);	  /* between two modules */
+	assert_int_equal(address_of(k, "tcp_v4_rcv"), 0); /* two of them */
+	assert_int_equal(address_of(k, "veth_xmit"), 0xffffffffc0100000);
+	assert_int_equal(address_of(k, "low"), 0xffffffffa0000000);
+	ksyms_locate(k, (const char *const[]){"veth_xmit", "missing", "_etext", "tcp_v4_rcv"}, 4,
+		     addrs);
+	assert_int_equal(addrs[0], 0xffffffffc0100000);
+	assert_int_equal(addrs[1], 0);
+	assert_int_equal(addrs[2], 0xffffffff81000100);
+	assert_int_equal(addrs[3], 0);
 	ksyms_free(k);
 }
 
@@ -112,7 +128,7 @@ static void test_aliases(void **state)
 	(void)state;
 	assert_found(k, 0xffffffff81000004, "startup_64+0x4/0x10");
 	assert_found(k, 0xffffffff81000014, "only_weak+0x4/0x10");
-	assert_int_equal(ksyms_addr(k, "_stext"), 0xffffffff81000000);
+	assert_int_equal(address_of(k, "_stext"), 0xffffffff81000000);
 	ksyms_free(k);
 }
 
@@ -163,7 +179,7 @@ static void test_truncated(void **state)
 	struct ksyms *k = load_ok("ffffffff81000000 T whole\nffffffff81000010 T tcp_v4_r");
 
 	(void)state;
-	assert_int_equal(ksyms_addr(k, "tcp_v4_r"), 0);
+	assert_int_equal(address_of(k, "tcp_v4_r"), 0);
 	assert_found(k, 0xffffffff81000010, "whole+0x10/0x0");
 	ksyms_free(k);
 }
@@ -206,7 +222,7 @@ static void test_long(void **state)
 	assert_found(k, 0xffffffff81000000 + 19998 * 16 + 5, "f19998+0x5/0x10");
 	assert_int_equal(ksyms_find(k, 0xffffffff81000000 + 100 * 16, &sym), 0);
 	assert_int_equal(strlen(sym.name), sizeof(sym.name) - 1);
-	assert_int_equal(ksyms_addr(k, "f12345"), 0xffffffff81000000 + 12345 * 16);
+	assert_int_equal(address_of(k, "f12345"), 0xffffffff81000000 + 12345 * 16);
 	ksyms_free(k);
 
 	strbuf_reset(&b);
@@ -227,7 +243,7 @@ static void test_this_kernel(void **state)
 		print_message("# this kernel's symbols skipped: %s\n", strerror(-err));
 		return;
 	}
-	addr = ksyms_addr(k, "tcp_v4_rcv");
+	addr = address_of(k, "tcp_v4_rcv");
 	assert_int_not_equal(addr, 0);
 	assert_int_equal(ksyms_find(k, addr + 1, &sym), 0);
 	assert_string_equal(sym.name, "tcp_v4_rcv");
