@@ -114,24 +114,29 @@ static bool entry_keep(struct track *t, struct entry *e, const struct rec_hdr *r
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
+static bool question_equal(const struct question *a, const struct question *b)
+{
+	return a->id == b->id && a->kind == b->kind && a->netns == b->netns &&
+	       a->ifindex == b->ifindex && a->inode == b->inode && a->nf_family == b->nf_family &&
+	       a->nf_hook == b->nf_hook && a->cgroup == b->cgroup && a->handle == b->handle &&
+	       tuple_equal(&a->tuple, &b->tuple) && strcmp(a->table, b->table) == 0 &&
+	       strcmp(a->chain, b->chain) == 0 && strcmp(a->name, b->name) == 0;
+}
+
 static void ask(struct track *t, struct entry *e, const struct question *q, uint64_t event_ns)
 {
-	struct question *slot;
+	struct question own = *q, *slot;
 
+	own.id = e->tl.id;
+	own.event_ns = event_ns;
 	/* The same question of the same timeline is still open: one answer will do. */
-	for (size_t i = t->question_at; i < t->questions.n; i++) {
-		const struct question *other = &t->questions.v[i];
-
-		if (other->id == e->tl.id && other->kind == q->kind && other->netns == q->netns &&
-		    tuple_equal(&other->tuple, &q->tuple) && strcmp(other->name, q->name) == 0)
+	for (size_t i = t->question_at; i < t->questions.n; i++)
+		if (question_equal(&t->questions.v[i], &own))
 			return;
-	}
 	slot = vec_push(&t->questions);
 	if (!slot)
 		return;
-	*slot = *q;
-	slot->id = e->tl.id;
-	slot->event_ns = event_ns;
+	*slot = own;
 	e->tl.open++;
 }
 
@@ -278,7 +283,7 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	/* A retransmission says nothing by itself, but that what was dropped before is missed. */
 	if (weight == WEIGHT_NONE && !(ev->hdr.kind == REC_RETRANS && e->tl.suspects))
 		return 0;
-	ask_needs(t, e, ev);
+	ask_needs(t, e, &own);
 	ripen(e, ev->hdr.mono_ns);
 	return 0;
 }

@@ -55,13 +55,27 @@ static bool is_segment(const struct rec_packet *p)
 	       (p->tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN;
 }
 
+/*
+ * Linux 5.10, net/ipv4/tcp_ipv4.c tcp_v4_rcv: a listener consumes the SYNs it takes, and where there is no
+ * socket a reset goes out (track/derive.c finds that). What is freed here was dropped for a policy, a filter
+ * or its checksum, or met a socket in TIME_WAIT.
+ */
+static bool is_discarded_syn(const struct rec_event *e, const struct world *w)
+{
+	static const char *const places[] = {"tcp_v4_rcv", "tcp_v6_rcv"};
+
+	return e->has_reason == REASON_NONE && e->pkt.has & PKT_L4 &&
+	       (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) == TCPHDR_SYN &&
+	       dropped_in(e, w, places, ARRAY_SIZE(places));
+}
+
 static enum weight weigh_without_reason(const struct rec_event *e, const struct world *w)
 {
 	if (is_unroutable(e, w))
 		return WEIGHT_HARD;
 	if (is_filtered(e, w))
 		return is_segment(&e->pkt) ? WEIGHT_SOFT : WEIGHT_HARD;
-	return may_be_by_setting(e, w) ? WEIGHT_SOFT : WEIGHT_NONE;
+	return may_be_by_setting(e, w) || is_discarded_syn(e, w) ? WEIGHT_SOFT : WEIGHT_NONE;
 }
 
 /* Somebody's rule or program said drop. */

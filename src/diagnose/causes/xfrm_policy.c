@@ -17,8 +17,8 @@ static const struct {
 static const char *const counters[] = {"XfrmInNoPols",	 "XfrmInPolBlock",  "XfrmInTmplMismatch",
 				       "XfrmInPolError", "XfrmOutPolBlock", NULL};
 
-/* Before 5.17 no reason is told; then only what was to be forwarded is told from the place. */
-static const char *const places[] = {"ip_forward", "ip6_forward", NULL};
+/* Before 5.17 no reason is told: where the policy is asked, net/ipv4/ip_forward.c and tcp_ipv4.c. */
+static const char *const places[] = {"ip_forward", "ip6_forward", "tcp_v4_rcv", "tcp_v6_rcv", NULL};
 
 /* connect() looks up the policy with the route, before a packet is sent. */
 static bool is_refused_call(const struct rec_event *e)
