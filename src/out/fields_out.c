@@ -28,7 +28,9 @@ void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *o
 		strbuf_addf(out, "0x%llx", (unsigned long long)addr);
 		return;
 	}
-	strbuf_addf(out, "%s+0x%llx", sym->name, (unsigned long long)sym->offset);
+	strbuf_add(out, sym->name);
+	if (sym->offset) /* else the function itself: no call returns to its first byte */
+		strbuf_addf(out, "+0x%llx", (unsigned long long)sym->offset);
 	if (sym->module[0])
 		strbuf_addf(out, " [%s]", sym->module);
 }

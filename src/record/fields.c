@@ -277,7 +277,6 @@ static bool hook_is_bpf(const void *base)
 
 static const struct field hook_chain_fields[] = {
 	FIELD(NAME, struct rec_hook, family, "table_family", NULL, .u.name = nf_family_name),
-	FIELD(STRING, struct rec_hook, table, "table", "table"),
 	FIELD(STRING, struct rec_hook, chain, "chain", "chain"),
 	FIELD(STRING, struct rec_hook, type, "chain_type", NULL),
 	FIELD(NAME, struct rec_hook, policy, "policy", "policy", .u.name = nf_policy_name),
@@ -303,6 +302,7 @@ static const struct field hook_fields[] = {
 	FIELD(HEX, struct rec_hook, priv, "priv", NULL, .optional = true),
 	FIELD(STRING, struct rec_hook, module, "module", "module", .optional = true),
 	FIELD(NAME, struct rec_hook, maker, "made_by", "by", .u.name = hook_maker_name),
+	FIELD(STRING, struct rec_hook, table, "table", "table", .optional = true),
 	FIELD_INLINE(hook_chain_fields, .when = hook_is_chain),
 	FIELD_INLINE(hook_bpf_fields, .when = hook_is_bpf),
 	FIELD(BOOL, struct rec_hook, nat, "below_nat", NULL, .optional = true),
