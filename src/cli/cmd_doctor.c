@@ -58,10 +58,11 @@ static void add_tiers(finding_vec *all, const struct live *l)
 	}
 }
 
-static int look_at_kernel(const struct doctor_options *o, finding_vec *all,
-			  enum live_tier *ret_tier)
+static int look_at_kernel(const struct doctor_options *o, const struct ksyms *ksyms,
+			  finding_vec *all, enum live_tier *ret_tier)
 {
 	struct live_options lo = {.btf = o->btf,
+				  .ksyms = ksyms,
 				  .tiers = (uint32_t)o->tiers,
 				  .config = {.burst_key = 1, .burst_flow = 1}};
 	_cleanup_strbuf_ struct strbuf why = {0};
@@ -85,11 +86,8 @@ static int look_at_kernel(const struct doctor_options *o, finding_vec *all,
 	return 0;
 }
 
-static void look_at_symbols(finding_vec *all)
+static void look_at_symbols(finding_vec *all, int err)
 {
-	struct ksyms *k = NULL;
-	int err = ksyms_load(NULL, &k);
-
 	if (err)
 		add(all, "kallsyms", false, "function names in stacks",
 		    "%s; lost: causes that rest on the stack",
@@ -97,7 +95,6 @@ static void look_at_symbols(finding_vec *all)
 				  : strerror(-err));
 	else
 		add(all, "kallsyms", true, "function names in stacks", "readable");
-	ksyms_free(k);
 }
 
 static void ignore_entry(void *arg, const struct rec_ct *ct)
@@ -160,14 +157,17 @@ int cmd_doctor(const struct doctor_options *o)
 {
 	finding_vec all = {0};
 	enum live_tier tier = TIER_TRACEPOINT;
-	int err = look_at_kernel(o, &all, &tier);
+	struct ksyms *ksyms = NULL;
+	int no_symbols = ksyms_load(NULL, &ksyms);
+	int err = look_at_kernel(o, ksyms, &all, &tier);
 
-	look_at_symbols(&all);
+	look_at_symbols(&all, no_symbols);
 	look_at_lookups(&all);
 	if (o->json)
 		print_json(&all, tier);
 	else
 		print_text(&all, tier);
 	vec_free(&all);
+	ksyms_free(ksyms);
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

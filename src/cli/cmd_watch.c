@@ -92,7 +92,8 @@ static int config_fill(const struct watch_options *o, struct config *c)
 
 static int start_live(struct session *s, const struct command_run *command)
 {
-	struct live_options lo = {.btf = s->o->btf, .tiers = (uint32_t)s->o->tiers};
+	struct live_options lo = {
+		.btf = s->o->btf, .tiers = (uint32_t)s->o->tiers, .ksyms = s->ksyms};
 	_cleanup_strbuf_ struct strbuf why = {0};
 	uint32_t pid = command->pid ? (uint32_t)command->pid : (uint32_t)s->o->pid;
 	int err;
@@ -249,6 +250,7 @@ static void finish(struct session *s)
 
 static int watch(struct session *s, struct command_run *command, int signals)
 {
+	session_load_symbols(s);
 	if (start_live(s, command) < 0)
 		return EXIT_FAILURE;
 	(void)enrich_prepare(); /* else it is done later, by who may not be allowed to any more */
@@ -260,7 +262,6 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	(void)session_cover_hooks(s); /* verdicts say where a function has no probe */
 	say_armed(s);
 	command_go(command);
-	session_load_symbols(s);
 	if (!s->ksyms)
 		fprintf(stderr, "tcpwhy: kernel addresses are hidden (kernel.kptr_restrict): no "
 				"function names, and "

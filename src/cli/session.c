@@ -8,7 +8,7 @@
  * Modules and BPF programs come and go: an unknown address is worth reading the symbols again, but
  * not all the time.
  */
-#define SYMBOLS_AGAIN_NS (10 * NSEC_PER_SEC)
+#define SYMBOLS_AGAIN_NS NSEC_PER_SEC
 
 static void print_repeat(void *arg, const struct verdict *v, uint64_t count, uint64_t total)
 {

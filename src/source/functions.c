@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "source/functions.h"
 
-#include "sym/ksyms.h"
-
 #include <unistd.h>
 
 struct function_def {
@@ -171,18 +169,14 @@ void functions_find(struct btf *vmlinux, struct function functions[FN_COUNT])
 	}
 }
 
-void functions_locate(struct function functions[FN_COUNT])
+void functions_locate(struct function functions[FN_COUNT], const struct ksyms *k)
 {
 	const char *names[FN_COUNT];
 	uint64_t addrs[FN_COUNT];
-	struct ksyms *k;
 
-	if (ksyms_load(NULL, &k) < 0)
-		return;
 	for (int i = 0; i < FN_COUNT; i++)
 		names[i] = defs[i].name;
 	ksyms_locate(k, names, FN_COUNT, addrs);
 	for (int i = 0; i < FN_COUNT; i++)
 		functions[i].addr = addrs[i];
-	ksyms_free(k);
 }

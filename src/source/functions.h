@@ -5,6 +5,7 @@
 
 #include "abi/config.h"
 #include "base/base.h"
+#include "sym/ksyms.h"
 
 #include <bpf/btf.h>
 
@@ -18,11 +19,8 @@ struct function {
 
 /* From the kernel's BTF, and that of the modules that the functions belong to. */
 void functions_find(struct btf *vmlinux, struct function functions[FN_COUNT]);
-/*
- * Fills in their addresses, as far as /proc/kallsyms shows them and their names are unique. To attach
- * by name, some kernels go through all of their symbols, each time.
- */
-void functions_locate(struct function functions[FN_COUNT]);
+/* Fills in their addresses, where their names are unique. */
+void functions_locate(struct function functions[FN_COUNT], const struct ksyms *k);
 /* The number of a function by name, -1 if there is none in KERNEL_FUNCTIONS. */
 int function_number(const char *name);
 

@@ -68,6 +68,7 @@ static int take_one(void *arg, void *data, size_t size)
 			 names_get(e.hdr.kind == REC_RST_SENT ? &l->reset_reasons
 							      : &l->drop_reasons,
 				   e.reason));
+	own_code_skip(l, &e);
 	if (e.nf.has & NF_INVALID)
 		nf_words_fill(&e.nf);
 	if (record_validate(&e, sizeof(e)) < 0) {
@@ -153,8 +154,10 @@ static int programs_start(struct live *l, const struct live_options *o, struct b
 	for (;;) {
 		int err = programs_load(l, o, btf);
 
-		if (!err && !probes_attach(l))
+		if (!err && !probes_attach(l)) {
+			own_code_find(l);
 			return 0;
+		}
 		programs_close(l);
 		if (!err)
 			continue;
@@ -192,8 +195,8 @@ static int load(struct live *l, const struct live_options *o, struct strbuf *why
 		err = names_load(btf, "sk_rst_reason", "SK_RST_REASON_", &l->reset_reasons);
 	if (!err) {
 		functions_find(btf, l->functions);
-		if (l->tiers & 1u << TIER_KPROBE)
-			functions_locate(l->functions);
+		if (o->ksyms)
+			functions_locate(l->functions, o->ksyms);
 		nft_layout(btf, &l->nft);
 		probes_init(l, btf);
 		err = tier_missing(l, why) ? -EOPNOTSUPP : programs_start(l, o, btf);
@@ -267,6 +270,7 @@ void live_close(struct live *l)
 		return;
 	ring_buffer__free(l->ring);
 	programs_close(l);
+	vec_free(&l->own_code);
 	names_free(&l->drop_reasons);
 	names_free(&l->reset_reasons);
 	free(l);

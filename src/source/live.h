@@ -8,6 +8,7 @@
 
 #include "abi/config.h"
 #include "base/base.h"
+#include "sym/ksyms.h"
 
 struct live;
 
@@ -24,6 +25,8 @@ const char *live_tier_name(enum live_tier tier); /* "trampoline" */
 struct live_options {
 	struct config config;
 	const char *btf; /* vmlinux BTF file for a kernel that carries none, or NULL */
+	/* To attach by address; NULL: by name, for which some kernels go through all symbols each time. */
+	const struct ksyms *ksyms;
 	/*
 	 * One bit a tier: ways of others aren't taken; 0 all. Of two tiers the tracepoint tier is what
 	 * is taken where the other has none.

@@ -32,6 +32,10 @@ struct hook_links {
 	VEC(unsigned long) functions;
 };
 
+struct code_range {
+	uint64_t start, end;
+};
+
 struct live {
 	struct tcpwhy_bpf *skel;
 	int btf_fd; /* of the types for libbpf, while it loads the programs */
@@ -48,7 +52,8 @@ struct live {
 	uint64_t hooks_known; /* value of nf_registered when they were enumerated */
 	struct config_nft nft;
 	struct function functions[FN_COUNT];
-	char tier_why[TIER_COUNT][64]; /* why the kernel does not offer it */
+	char tier_why[TIER_COUNT][64];	 /* why the kernel does not offer it */
+	VEC(struct code_range) own_code; /* where the programs are */
 	struct names drop_reasons;
 	struct names reset_reasons;
 	void (*fn)(void *arg, struct rec_hdr *rec);
@@ -91,6 +96,13 @@ struct bpf_link *kprobe_attach_fast(struct bpf_program *prog, const char *functi
 /* One program at the entry of n functions; all or none. */
 struct bpf_link *kprobe_attach_multi(struct bpf_program *prog, const unsigned long *addrs,
 				     size_t n);
+
+/* ---- own_code.c ------------------------------------------------------------------------------ */
+
+/* Notes where the kernel put the programs. */
+void own_code_find(struct live *l);
+/* Takes the frames of a program and its caller off the kernel stack. */
+void own_code_skip(const struct live *l, struct rec_event *e);
 
 /* ---- nft_layout.c ---------------------------------------------------------------------------- */
 

@@ -10,10 +10,10 @@
 #include <fcntl.h>
 
 /*
- * Where no symbol of the same module follows, the end of a function is unknown. Without a bound, an
- * address outside of all code would be told as the last function before it plus some gigabytes.
+ * Where no symbol of the same module follows, the end of a function is unknown. It is told up to the end of
+ * its page: what was loaded since lies in pages of its own.
  */
-#define FUNC_UNKNOWN_MAX 0x10000ull
+#define PAGE 0x1000ull
 #define FUNC_MAX 0x1000000ull
 
 /*
@@ -291,7 +291,7 @@ int ksyms_find(const struct ksyms *k, uint64_t addr, struct rec_symbol *ret)
 		size = k->syms.v[next].addr - s->addr;
 	if (size > FUNC_MAX)
 		size = 0; /* two areas of one module, as its text and its .init.text */
-	if (addr - s->addr >= (size ? size : FUNC_UNKNOWN_MAX))
+	if (addr - s->addr >= (size ? size : PAGE - s->addr % PAGE))
 		return -ENOENT;
 	ret->addr = addr;
 	ret->offset = addr - s->addr;

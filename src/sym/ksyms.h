@@ -11,8 +11,7 @@ struct ksyms;
 
 /*
  * Reads path (NULL: /proc/kallsyms) once; text symbols only. 0, -EPERM if the addresses are hidden
- * (all zero), or another negative errno. Read it after attaching BPF programs, so that their names
- * are right.
+ * (all zero), or another negative errno. What is loaded later (modules, BPF programs) is not found.
  */
 int ksyms_load(const char *path, struct ksyms **ret);
 void ksyms_free(struct ksyms *k);
