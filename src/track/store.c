@@ -186,6 +186,7 @@ static void merge_state(struct timeline *into, const struct timeline *from)
 	into->open += from->open;
 	into->hard += from->hard;
 	into->suspects += from->suspects;
+	into->events += from->events;
 	into->cut += from->cut;
 	if (from->first_ns < into->first_ns)
 		into->first_ns = from->first_ns;

@@ -28,8 +28,9 @@
  */
 #define SOCK_MEMORY_NS (3 * NSEC_PER_SEC)
 
-#define RECS_MAX 160 /* of one timeline */
+/* Of one timeline: neither takes the other's place. */
 #define EVENTS_MAX 96
+#define LOOKUPS_MAX 512
 #define BYTES_MAX (8u << 20)
 #define TIMELINES_MAX 4096
 
@@ -92,10 +93,10 @@ static void make_room(struct track *t, uint64_t now)
 
 static bool entry_keep(struct track *t, struct entry *e, const struct rec_hdr *rec)
 {
-	size_t max = REC_KIND_IS_EVENT(rec->kind) ? EVENTS_MAX : RECS_MAX;
+	bool event = REC_KIND_IS_EVENT(rec->kind);
 	struct rec_hdr **slot, *copy;
 
-	if (e->tl.recs.n >= max) {
+	if (event ? e->tl.events >= EVENTS_MAX : e->tl.recs.n - e->tl.events >= LOOKUPS_MAX) {
 		e->tl.cut++;
 		return false;
 	}
@@ -107,6 +108,7 @@ static bool entry_keep(struct track *t, struct entry *e, const struct rec_hdr *r
 	}
 	memcpy(copy, rec, rec->size);
 	*slot = copy;
+	e->tl.events += event;
 	e->bytes += rec->size;
 	t->store.bytes += rec->size;
 	return true;

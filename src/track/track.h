@@ -34,7 +34,8 @@ struct timeline {
 	uint32_t open;	     /* questions without an answer yet */
 	uint32_t hard;	     /* events that are failures */
 	uint32_t suspects;   /* events that are or may be */
-	uint32_t cut;	     /* events beyond the limit, not kept */
+	uint32_t events;     /* in recs, the others are what lookups found */
+	uint32_t cut;	     /* records beyond the limits, not kept */
 	uint64_t verdict_id; /* once judged */
 };
 

@@ -6,7 +6,7 @@
 
 #define TIMELINES 4096
 #define EVENTS 96
-#define RECORDS 160
+#define LOOKUPS 512
 #define BYTES (8u << 20)
 
 /* The n-th of many connections. */
@@ -119,8 +119,29 @@ static void lookups_still_fit_where_events_are_full(void **state)
 	track_flush(f->track);
 	tl = track_ripe(f->track, T0 + 2 * NSEC_PER_SEC);
 	assert_non_null(tl);
-	assert_int_equal(tl->recs.n, RECORDS);
-	assert_int_equal(tl->cut, 1000 - (RECORDS - EVENTS));
+	assert_int_equal(tl->recs.n, EVENTS + LOOKUPS);
+	assert_int_equal(tl->cut, 1000 - LOOKUPS);
+	track_judged(f->track, tl, 1);
+}
+
+/* A SYN that is lost again and again asks the same each time; how it ends is still told. */
+static void events_still_fit_where_lookups_are_full(void **state)
+{
+	struct fixture *f = *state;
+	struct timeline *tl;
+	struct rec_sysctl rec;
+
+	nth(f, REC_RST_RECV, 0, T0);
+	rec_init(&rec, REC_SYSCTL, HOST, T0);
+	rec.question = 1; /* the first timeline */
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(track_add(f->track, &rec.hdr), 0);
+	nth(f, REC_RST_RECV, 0, T0 + 1);
+	track_flush(f->track);
+	tl = track_ripe(f->track, T0 + 2 * NSEC_PER_SEC);
+	assert_non_null(tl);
+	assert_int_equal(tl->events, 2);
+	assert_int_equal(tl->recs.v[tl->recs.n - 1]->kind, REC_RST_RECV);
 	track_judged(f->track, tl, 1);
 }
 
@@ -173,6 +194,7 @@ int main(void)
 		track_test(bytes_are_bounded_and_lost_ones_counted),
 		track_test(events_of_one_timeline_are_bounded),
 		track_test(lookups_still_fit_where_events_are_full),
+		track_test(events_still_fit_where_lookups_are_full),
 		track_test(idle_timelines_are_forgotten_without_a_word),
 		cmocka_unit_test(events_that_claim_too_much_are_refused_before),
 	};
