@@ -179,6 +179,7 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 {
 	struct flow_key key;
 	struct rec_handshake *h;
+	struct rec_ct_end *end;
 	struct closed *c;
 	struct syn_sent *s;
 	u64 id = (u64)sk;
@@ -197,6 +198,9 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 	h = bpf_map_lookup_elem(&handshakes, &key);
 	if (h)
 		r->mem.handshake = *h;
+	end = bpf_map_lookup_elem(&ct_ends, &key);
+	if (end && end->orig.proto == t->proto)
+		r->mem.ct_end = *end;
 	if (!sk)
 		return;
 	s = bpf_map_lookup_elem(&syn_sent, &id);

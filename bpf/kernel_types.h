@@ -243,10 +243,26 @@ struct nf_conntrack_tuple_hash {
 	struct nf_conntrack_tuple tuple;
 };
 
+struct nf_conntrack_zone {
+	u16 id;
+};
+
+struct ip_ct_tcp {
+	u8 state;
+};
+
+union nf_conntrack_proto {
+	struct ip_ct_tcp tcp;
+};
+
 struct nf_conn {
+	u32 timeout; /* jiffies */
+	struct nf_conntrack_zone zone;
 	struct nf_conntrack_tuple_hash tuplehash[2];
 	unsigned long status;
+	possible_net_t ct_net;
 	u32 mark;
+	union nf_conntrack_proto proto;
 };
 
 struct file {

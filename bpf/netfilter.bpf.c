@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /*
  * What netfilter decides about a packet: which hook function sees it last, which nftables rule gives the
- * verdict, why conntrack calls it INVALID. Noted by skb, for the event that follows: netfilter.bpf.h.
+ * verdict. Noted by skb, for the event that follows: netfilter.bpf.h.
  */
 #include "function.bpf.h"
 
@@ -95,14 +95,6 @@ struct nft_search {
 	u64 end;    /* of the rules of the chain */
 	u64 handle; /* found */
 };
-
-INLINE u64 read_u64(u64 addr)
-{
-	u64 v = 0;
-
-	bpf_probe_read_kernel(&v, sizeof(v), (void *)addr);
-	return v;
-}
 
 /* struct nft_rule_blob: a size, then rules (kernels from 5.17 on, commit 2c865a8a28a1). */
 INLINE bool blob_holds(struct nft_search *s, u64 blob)
@@ -314,50 +306,3 @@ INLINE int expr_ends(bool old)
 
 NFT_AROUND(nft_lookup_eval)
 NFT_AROUND(nft_target_eval_xt)
-
-/* ---- conntrack ----------------------------------------------------------------------------------------- */
-
-/*
- * net/netfilter/nf_conntrack_proto.c. Called whether or not net.netfilter.nf_conntrack_log_invalid is
- * set, also for packets that are then only ignored: INVALID is what goes on without an entry.
- */
-INLINE int ct_words(void *ctx, u64 skb, u8 fmt_place)
-{
-	struct nf_slot *s = nf_slot_of(skb);
-	u64 fmt = arg_kprobe(ctx, fmt_place), args[2];
-	struct nf_words w = {};
-	u16 start = 0;
-
-	if (!s || s->skb != skb)
-		return 0;
-	args[0] = arg_kprobe(ctx, fmt_place + 1);
-	args[1] = arg_kprobe(ctx, fmt_place + 2);
-	bpf_probe_read_kernel(&start, sizeof(start), (void *)fmt);
-	if (start == ('%' | 'p' << 8)) { /* struct va_format: the format, and a va_list */
-		u64 list = read_u64(args[0] + 8);
-
-		fmt = read_u64(args[0]);
-		va_list_read(list, args);
-		bpf_probe_read_kernel(&start, sizeof(start), (void *)fmt);
-	}
-	if (start == ('%' | 's' << 8))
-		fmt = args[0];
-	bpf_probe_read_kernel_str(w.text, sizeof(w.text), (void *)fmt);
-	w.args[0] = args[0];
-	w.args[1] = args[1];
-	bpf_map_update_elem(&nf_words, &skb, &w, BPF_ANY);
-	s->invalid = 1;
-	return 0;
-}
-
-SEC("kprobe/nf_ct_l4proto_log_invalid")
-int nf_ct_l4proto_log_invalid_kprobe(void *ctx)
-{
-	return ct_words(ctx, arg_kprobe(ctx, 1), cfg.fn[FN_NF_CT_LOG_INVALID].arg[1]);
-}
-
-SEC("kprobe/nf_l4proto_log_invalid")
-int nf_l4proto_log_invalid_kprobe(void *ctx)
-{
-	return ct_words(ctx, arg_kprobe(ctx, 1), cfg.fn[FN_NF_LOG_INVALID].arg[1]);
-}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* What netfilter.bpf.c noted of a packet, and how an event gets it. */
+/* What netfilter.bpf.c and conntrack.bpf.c noted of a packet, and how an event gets it. */
 #ifndef TCPWHY_NETFILTER_BPF_H
 #define TCPWHY_NETFILTER_BPF_H
 

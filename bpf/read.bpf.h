@@ -25,6 +25,14 @@ INLINE void forget(void *p, u32 size)
 	bpf_probe_read_kernel(p, size, p);
 }
 
+INLINE u64 read_u64(u64 addr)
+{
+	u64 v = 0;
+
+	bpf_probe_read_kernel(&v, sizeof(v), (void *)addr);
+	return v;
+}
+
 /* ---- packets --------------------------------------------------------------------------------- */
 
 struct ip4 {
@@ -290,6 +298,16 @@ INLINE void tuple_from_ct(struct rec_tuple *to, const struct nf_conntrack_tuple 
 	to->proto = BPF_CORE_READ(from, dst.protonum);
 }
 
+INLINE u32 ct_mark(struct nf_conn *ct)
+{
+	return bpf_core_field_exists(ct->mark) ? BPF_CORE_READ(ct, mark) : 0;
+}
+
+INLINE u16 ct_zone(struct nf_conn *ct)
+{
+	return bpf_core_field_exists(ct->zone) ? BPF_CORE_READ(ct, zone.id) : 0;
+}
+
 /*
  * skb->_nfct: pointer to the entry, enum ip_conntrack_info in the low three bits
  * (include/linux/skbuff.h).
@@ -306,8 +324,8 @@ INLINE int packet_read_ct(u64 skb, struct rec_packet *p)
 	tuple_from_ct(&p->ct_orig, &ct->tuplehash[0].tuple);
 	tuple_from_ct(&p->ct_reply, &ct->tuplehash[1].tuple);
 	p->ct_status = (u32)BPF_CORE_READ(ct, status);
-	if (bpf_core_field_exists(ct->mark))
-		p->ct_mark = BPF_CORE_READ(ct, mark);
+	p->ct_mark = ct_mark(ct);
+	p->ct_zone = ct_zone(ct);
 	p->has |= PKT_CT;
 	forget(p, sizeof(*p));
 	return 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /* All programs, in one unit of translation, since they share inlined functions, maps and configuration. */
 #include "answer.bpf.c"
+#include "conntrack.bpf.c"
 #include "drop.bpf.c"
 #include "handshake.bpf.c"
 #include "netfilter.bpf.c"

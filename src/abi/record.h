@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 3
+#define REC_VERSION 4
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -127,7 +127,8 @@ struct rec_packet {
 	u8 icmp_src[16]; /* who sent the ICMP error; tuple is then that of the quoted packet */
 	u32 ct_status;
 	u32 ct_mark;
-	u32 pad;
+	u16 ct_zone;
+	u16 pad;
 	struct rec_tuple ct_orig;
 	struct rec_tuple ct_reply;
 };
@@ -196,6 +197,28 @@ struct rec_handshake {
 	u64 reset_ns;	    /* a packet of it met no socket, or only the listener, and was reset */
 };
 
+#define REC_CT_STACK_MAX 10
+
+/*
+ * How conntrack's entry of a tuple left the table before its connection was over; with the kprobe or
+ * trampoline tier. An entry that ends in the ordinary way leaves no such trace, and wipes out an older one.
+ */
+struct rec_ct_end {
+	u64 ns; /* CLOCK_MONOTONIC; 0: not seen */
+	struct rec_tuple orig;
+	struct rec_tuple reply;
+	u64 stack[REC_CT_STACK_MAX]; /* who ended it */
+	u32 status;		     /* IPS_* bits */
+	u32 mark;
+	u32 pid; /* of the task that ran; it asked for it only if the stack says so */
+	char comm[16];
+	u16 zone;
+	u8 tcp_state; /* enum tcp_conntrack */
+	u8 expired;   /* its timeout had passed */
+	u16 nr_stack;
+	u8 pad[6];
+};
+
 /* What the kernel side remembers of a flow from earlier, cheap events. */
 struct rec_memory {
 	u64 closed_ns; /* when a process closed this tuple's socket; 0: not seen */
@@ -211,6 +234,7 @@ struct rec_memory {
 	char syn_ifname[16];
 	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
 	struct rec_handshake handshake;
+	struct rec_ct_end ct_end;
 };
 
 /* HANDSHAKE: which step. */
@@ -338,9 +362,10 @@ REC_ASSERT_SIZE(rec_packet, 176);
 REC_ASSERT_SIZE(rec_sock, 136);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
-REC_ASSERT_SIZE(rec_memory, 152);
+REC_ASSERT_SIZE(rec_ct_end, 208);
+REC_ASSERT_SIZE(rec_memory, 360);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1504);
+REC_ASSERT_SIZE(rec_event, 1712);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

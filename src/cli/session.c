@@ -107,6 +107,8 @@ static void resolve_event(struct session *s, const struct rec_event *e)
 		resolve(s, e->kstack[i], true);
 	for (unsigned i = 0; i < e->nr_hooks; i++)
 		resolve(s, e->hooks[i], false);
+	for (unsigned i = 0; i < e->mem.ct_end.nr_stack; i++)
+		resolve(s, e->mem.ct_end.stack[i], true);
 	resolve(s, e->nf.function, false);
 	resolve(s, e->nf.expr_function, false);
 }

@@ -65,9 +65,6 @@ struct cause {
 /* Does the kernel stack of the event under judgement (or of e) show this function? */
 bool fact_stack(const struct judge *j, const char *function);
 bool fact_stack_of(const struct judge *j, const struct rec_event *e, const char *function);
-/* Its first frames in words: "tcp_v4_send_reset <- tcp_v4_rcv+0x596 <- …", at most n. */
-void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n,
-		     struct strbuf *out);
 /* A frame of the probe itself, which stands above the kernel's own. NULL: no. */
 bool frame_is_ours(const struct rec_symbol *s);
 /* "tcp_v4_rcv+0x596" for an address, "0x…" if it has no symbol. */
@@ -91,6 +88,20 @@ const struct rec_event *fact_loss(const struct judge *j);
 const struct rec_ct *fact_ct(const struct judge *j, const struct rec_tuple *tuple, uint32_t netns);
 /* Is the entry's other direction not simply the reverse: is it translated? */
 bool ct_is_nat(const struct rec_ct *ct);
+/*
+ * How the entry of ev's packet left the table, if that was before the packet came, and before the connection
+ * was over; NULL: not seen. Another one may have been made since.
+ */
+const struct rec_ct_end *fact_entry_end(const struct judge *j);
+enum entry_end {
+	ENTRY_EXPIRED,
+	ENTRY_DELETED, /* a program asked for it */
+	ENTRY_FLUSHED, /* … for many at once, perhaps all */
+	ENTRY_MASQUERADE,
+	ENTRY_EVICTED,
+	ENTRY_BY_KERNEL, /* for another reason, which the stack shows */
+};
+enum entry_end entry_end(const struct judge *j, const struct rec_ct_end *end);
 /* Do the hooks noted with ev show that conntrack judges packets in this namespace? */
 bool fact_conntrack_active(const struct judge *j);
 
@@ -315,6 +326,10 @@ say_packet(const struct rec_packet
 		   *p); /* "SYN 10.0.0.1:2 -> 10.0.0.2:80", "ACK … seq 1 ack 2, 100 bytes" */
 const char *say_icmp(const struct rec_packet *p); /* "host unreachable" */
 const char *say_task(const struct rec_event *e);  /* "pid 12 curl", "" where there is none */
+/* "deleted by pid 12 conntrack", the same with its time, "…, 1.2 s before" */
+const char *say_ender(const struct judge *j, const struct rec_ct_end *end);
+const char *say_entry_end(const struct judge *j, const struct rec_ct_end *end);
+const char *say_zone(uint16_t zone); /* ", in zone 5", "" for the one that is meant by default */
 /* "rule handle 12 of chain input in table inet filter: tcp dport 80 drop" */
 const char *say_rule(const struct rec_rule *r);
 /* Why conntrack called the packet of e INVALID. */

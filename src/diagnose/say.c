@@ -146,26 +146,59 @@ bool frame_is_ours(const struct rec_symbol *s)
 	return false;
 }
 
-void fact_stack_text(const struct judge *j, const struct rec_event *e, unsigned n,
-		     struct strbuf *out)
+static const char *say_frames(const struct judge *j, const uint64_t *frames, unsigned n,
+			      unsigned max)
 {
+	struct strbuf b = {0};
 	unsigned told = 0;
 
-	for (unsigned i = 0; i < e->nr_kstack && told < n; i++) {
-		if (frame_is_ours(world_symbol(j->world, e->kstack[i])))
+	for (unsigned i = 0; i < n && told < max; i++) {
+		if (frame_is_ours(world_symbol(j->world, frames[i])))
 			continue;
 		if (told++)
-			strbuf_add(out, " <- ");
-		fact_symbol_text(j, e->kstack[i], out);
+			strbuf_add(&b, " <- ");
+		fact_symbol_text(j, frames[i], &b);
 	}
+	return b.len ? say_buf(&b) : "no stack";
 }
 
 const char *say_stack(const struct judge *j, const struct rec_event *e)
 {
-	struct strbuf b = {0};
+	return say_frames(j, e->kstack, e->nr_kstack, 4);
+}
 
-	fact_stack_text(j, e, 4, &b);
-	return b.len ? say_buf(&b) : "no stack";
+const char *say_ender(const struct judge *j, const struct rec_ct_end *end)
+{
+	switch (entry_end(j, end)) {
+	case ENTRY_EXPIRED:
+		return "expired";
+	case ENTRY_DELETED:
+		return say("deleted by pid %" PRIu32 " %s", end->pid, end->comm);
+	case ENTRY_FLUSHED:
+		return say("flushed, with all or many others, by pid %" PRIu32 " %s", end->pid,
+			   end->comm);
+	case ENTRY_MASQUERADE:
+		return "removed by MASQUERADE, whose device or address went away";
+	case ENTRY_EVICTED:
+		return "thrown out for a new connection, as the table was full";
+	default:
+		return say("removed by the kernel (%s)",
+			   say_frames(j, end->stack, end->nr_stack, 4));
+	}
+}
+
+const char *say_entry_end(const struct judge *j, const struct rec_ct_end *end)
+{
+	const char *ago = say_time(j->ev->hdr.mono_ns - end->ns);
+
+	if (end->expired)
+		return say("%s; conntrack removed it %s before", say_ender(j, end), ago);
+	return say("%s, %s before", say_ender(j, end), ago);
+}
+
+const char *say_zone(uint16_t zone)
+{
+	return zone ? say(", in zone %u", zone) : "";
 }
 
 const char *say_reason(const struct rec_event *e)

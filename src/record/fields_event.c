@@ -99,6 +99,7 @@ static const struct field icmp_fields[] = {
 static const struct field packet_ct_fields[] = {
 	FIELD(FLAGS, struct rec_packet, ct_status, "ct_status", NULL, .u.flags = ct_status_names),
 	FIELD(HEX, struct rec_packet, ct_mark, "ct_mark", NULL, .optional = true),
+	FIELD(UINT, struct rec_packet, ct_zone, "ct_zone", NULL, .optional = true),
 	FIELD_TUPLE_OF(struct rec_packet, ct_orig, "ct_original", NULL),
 	FIELD_TUPLE_OF(struct rec_packet, ct_reply, "ct_reply", NULL),
 	{.type = FIELD_END},
@@ -254,6 +255,11 @@ static bool memory_of_handshake(const void *base)
 	       h->reset_ns;
 }
 
+static bool memory_of_ct_end(const void *base)
+{
+	return ((const struct rec_memory *)base)->ct_end.ns;
+}
+
 static const struct field closed_fields[] = {
 	FIELD(NS, struct rec_memory, closed_ns, "closed_ns", NULL),
 	FIELD(UINT, struct rec_memory, closed_pid, "closed_pid", "closed_by_pid", .optional = true),
@@ -287,11 +293,35 @@ static const struct field handshake_fields[] = {
 	{.type = FIELD_END},
 };
 
+static bool ct_end_is_tcp(const void *base)
+{
+	return ((const struct rec_ct_end *)base)->orig.proto == IPPROTO_TCP;
+}
+
+static const struct field ct_end_fields[] = {
+	FIELD(NS, struct rec_ct_end, ns, "ended_ns", NULL),
+	FIELD(BOOL, struct rec_ct_end, expired, "expired", NULL),
+	FIELD(UINT, struct rec_ct_end, pid, "pid", NULL, .optional = true),
+	FIELD(STRING, struct rec_ct_end, comm, "comm", NULL, .optional = true),
+	FIELD_TUPLE_OF(struct rec_ct_end, orig, "original", NULL),
+	FIELD_TUPLE_OF(struct rec_ct_end, reply, "reply", NULL),
+	FIELD(FLAGS, struct rec_ct_end, status, "status", NULL, .u.flags = ct_status_names),
+	FIELD(NAME, struct rec_ct_end, tcp_state, "tcp_state", NULL, .when = ct_end_is_tcp,
+	      .u.name = ct_tcp_state_name),
+	FIELD(HEX, struct rec_ct_end, mark, "mark", NULL, .optional = true),
+	FIELD(UINT, struct rec_ct_end, zone, "zone", NULL, .optional = true),
+	FIELD(SYMBOLS, struct rec_ct_end, stack, "kernel_stack", NULL, .optional = true,
+	      FIELD_COUNT(struct rec_ct_end, nr_stack)),
+	{.type = FIELD_END},
+};
+
 static const struct field memory_fields[] = {
 	FIELD_INLINE(closed_fields, .when = memory_of_close),
 	FIELD_INLINE(syn_fields, .when = memory_of_syn),
 	FIELD_GROUP_OF(struct rec_memory, handshake, "handshake", handshake_fields,
 		       .when = memory_of_handshake),
+	FIELD_GROUP_OF(struct rec_memory, ct_end, "conntrack_end", ct_end_fields,
+		       .when = memory_of_ct_end),
 	{.type = FIELD_END},
 };
 
@@ -379,7 +409,8 @@ static bool event_has_memory(const void *base)
 {
 	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
 
-	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m);
+	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m) ||
+	       memory_of_ct_end(m);
 }
 
 static bool event_has_nf(const void *base)

@@ -130,6 +130,8 @@ static const struct probe_def probe_defs[] = {
 	  KPROBE_IF(rules_in_lists, "nft_target_eval_xt_kprobe", "nft_target_eval_xt_old_kretprobe")}},
 	{"conntrack INVALID", "why conntrack called a packet INVALID", "conntrack's own reason",
 	 {KPROBE("nf_ct_l4proto_log_invalid_kprobe", "nf_l4proto_log_invalid_kprobe")}},
+	{"conntrack entries", "who ended the entry of a connection that wasn't over", "how an entry ended that is missing",
+	 {AT(nf_ct_delete_from_lists), AT(nf_ct_delete)}},
 	{"sched_process_fork", "children of the watched processes", "children of the watched processes",
 	 {TRACEPOINT(3, NULL, "sched_process_fork")}, true},
 };

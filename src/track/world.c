@@ -150,10 +150,11 @@ static bool is_softirq_entry(const struct rec_symbol *s)
 	return symbol_is(s, "handle_softirqs") || symbol_is(s, "__do_softirq");
 }
 
-bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function)
+bool world_frames_have(const struct world *w, const uint64_t *frames, unsigned n,
+		       const char *function)
 {
-	for (unsigned i = 0; i < e->nr_kstack; i++) {
-		const struct rec_symbol *s = world_symbol(w, e->kstack[i]);
+	for (unsigned i = 0; i < n; i++) {
+		const struct rec_symbol *s = world_symbol(w, frames[i]);
 
 		if (s && symbol_is(s, function))
 			return true;
@@ -161,6 +162,11 @@ bool world_stack_has(const struct world *w, const struct rec_event *e, const cha
 			return false;
 	}
 	return false;
+}
+
+bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function)
+{
+	return world_frames_have(w, e->kstack, e->nr_kstack, function);
 }
 
 bool world_in_softirq(const struct world *w, const struct rec_event *e)

@@ -31,9 +31,11 @@ bool world_netns_wanted(struct world *w, uint32_t inum);
 bool symbol_is(const struct rec_symbol *s, const char *function);
 
 /*
- * Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in the kernel
- * stack of e?
+ * Does a function of that name (compiler suffixes such as .isra.0 ignored) stand in this stack, in the
+ * kernel stack of e?
  */
+bool world_frames_have(const struct world *w, const uint64_t *frames, unsigned n,
+		       const char *function);
 bool world_stack_has(const struct world *w, const struct rec_event *e, const char *function);
 
 /* Did a REJECT rule make e, a reset or an ICMP error that leaves? */

@@ -139,6 +139,8 @@ static void evidence_dropper(struct judge *j, const struct dropper *d)
 void evidence_packet(struct judge *j, const struct hook_place *w)
 {
 	const struct rec_event *ev = j->ev;
+	const struct rec_ct *ct = fact_ct(j, &ev->pkt.tuple, ev->hdr.netns);
+	const struct rec_ct_end *end = fact_entry_end(j);
 
 	verdict_evidence(j->v, "%s, %s: %s", say_packet(&ev->pkt), say_reason(ev),
 			 say_stack(j, ev));
@@ -147,6 +149,9 @@ void evidence_packet(struct judge *j, const struct hook_place *w)
 	else if (ev->pkt.ctinfo == CTINFO_NONE)
 		verdict_evidence(j->v, "the packet has no conntrack entry: it is INVALID, or "
 				       "conntrack is not used here");
+	if (end && ct && !ct->found && !(ev->pkt.has & PKT_CT))
+		verdict_evidence(j->v, "conntrack had an entry of this connection: %s",
+				 say_entry_end(j, end));
 	if (w->bridged)
 		verdict_evidence(j->v,
 				 "the packet was only bridged, yet br_netfilter showed it to the "
