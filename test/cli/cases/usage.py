@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Words on the command line: wrong ones, help, the pages of the causes; and users without privileges."""
 import json
+import os
 
 from harness import Skip, registry
 
 CASES, case = registry()
+
+PAGES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "causes")
 
 WRONG = (
     "--no-such-option", "--hots 10.0.0.1", "--host", "--host 10.0.0.300", "--host 10.0.0.1/24", "--host localhost",
