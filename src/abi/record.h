@@ -266,7 +266,15 @@ enum tw_answer { TW_NOTHING, TW_RST, TW_ACK, TW_SYN, TW_ACK_OOW, TW_COUNT };
 	0x10 /* conntrack called the packet INVALID: invalid, its own words ("": it gave none) */
 #define NF_COVERED \
 	0x20 /* every hook function that is registered has its probe: the last entered is the one */
+/*
+ * No probe saw it, the kernel's own trace told it (--nft-trace): table, chain, handle of the rule that
+ * dropped the packet (then base and policy are not known); or table, base, policy. hook is NF_HOOK_ANY.
+ */
+#define NF_TRACED 0x40
 #define NF_NAME_MAX 64
+
+/* How the names of the tables begin that --nft-trace adds. Nothing in them drops. */
+#define NF_TRACE_TABLE "tcpwhy_trace_"
 
 struct rec_nf {
 	u64 function; /* address of the hook function, or a few bytes into it */

@@ -90,17 +90,19 @@ static int config_fill(const struct watch_options *o, struct config *c)
 
 /* ---- start ----------------------------------------------------------------------------------- */
 
-static int start_live(struct session *s, const struct command_run *command)
+static int start_live(struct session *s, const struct command_run *command,
+		      const struct config *config)
 {
 	struct live_options lo = {
-		.btf = s->o->btf, .tiers = (uint32_t)s->o->tiers, .ksyms = s->ksyms};
+		.btf = s->o->btf,
+		.tiers = (uint32_t)s->o->tiers,
+		.ksyms = s->ksyms,
+		.config = *config,
+	};
 	_cleanup_strbuf_ struct strbuf why = {0};
 	uint32_t pid = command->pid ? (uint32_t)command->pid : (uint32_t)s->o->pid;
 	int err;
 
-	err = config_fill(s->o, &lo.config);
-	if (err)
-		return err;
 	lo.follow_forks = pid != 0;
 	lo.is_noise = s->o->all ? NULL : drop_reason_is_noise;
 	err = live_open(&lo, &s->live, &why);
@@ -198,6 +200,7 @@ static bool handle_signals(int fd, struct command_run *command)
 
 static void take_all(struct session *s)
 {
+	session_trace_take(s);
 	live_take(s->live, session_event, s);
 	if (s->enrich)
 		enrich_take(s->enrich, session_lookup, s);
@@ -211,6 +214,7 @@ static void loop(struct session *s, struct command_run *command, int signals)
 		{.fd = live_fd(s->live), .events = POLLIN},
 		{.fd = signals, .events = POLLIN},
 		{.fd = s->enrich ? enrich_fd(s->enrich) : -1, .events = POLLIN},
+		{.fd = s->trace ? nft_trace_fd(s->trace) : -1, .events = POLLIN},
 	};
 	bool was_running = command->pid != 0;
 
@@ -250,14 +254,18 @@ static void finish(struct session *s)
 
 static int watch(struct session *s, struct command_run *command, int signals)
 {
+	struct config config;
+
 	session_load_symbols(s);
-	if (start_live(s, command) < 0)
+	if (config_fill(s->o, &config) < 0 || start_live(s, command, &config) < 0)
 		return EXIT_FAILURE;
 	(void)enrich_prepare(); /* else it is done later, by who may not be allowed to any more */
 	drop_privileges();
 	/* Without lookups there are still verdicts, less certain ones. */
 	if (enrich_open(&s->enrich) < 0)
 		fprintf(stderr, "tcpwhy: no lookups: %s\n", strerror(errno));
+	if (s->o->nft_trace && session_trace_open(s, &config) < 0)
+		return EXIT_FAILURE;
 	existing_admit(s);
 	(void)session_cover_hooks(s); /* verdicts say where a function has no probe */
 	say_armed(s);
@@ -269,6 +277,7 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	loop(s, command, signals);
 	finish(s);
 	command_wait(command);
+	session_trace_end(s);
 	session_print_summary(s, command->pid != 0, command->status);
 	if (s->broken_output)
 		return EXIT_FAILURE;

@@ -99,6 +99,7 @@ struct watch_options {
 	uint64_t ready_fd; /* 0 none */
 	const char *btf;   /* BTF file, NULL: the kernel's own */
 	int tiers;	   /* as in struct live_options */
+	bool nft_trace;
 	bool version;
 	bool help;
 };

@@ -57,6 +57,7 @@ int session_open(struct session *s, const struct watch_options *o)
 void session_close(struct session *s)
 {
 	enrich_close(s->enrich);
+	nft_trace_close(s->trace);
 	live_close(s->live);
 	incidents_free(s->incidents);
 	track_free(s->track);
@@ -142,6 +143,8 @@ void session_event(void *session, struct rec_hdr *rec)
 
 	resolve_event(s, (const struct rec_event *)rec);
 	reason_derive(&s->derive, s->world, (struct rec_event *)rec);
+	if (s->trace)
+		nft_trace_fill(s->trace, (struct rec_event *)rec);
 	print_record(s, rec);
 	track_add(s->track, rec);
 }

@@ -16,7 +16,9 @@ struct session {
 	const struct watch_options *o;
 	struct live *live;
 	struct enrich *enrich;
-	struct ksyms *ksyms; /* NULL: addresses are hidden */
+	struct nft_trace *trace; /* NULL: not asked for */
+	bool trace_lost;	 /* that it lost messages has been said */
+	struct ksyms *ksyms;	 /* NULL: addresses are hidden */
 	uint64_t ksyms_ns;
 	struct world *world;
 	struct derive derive;
@@ -48,6 +50,12 @@ bool session_enough(const struct session *s);
 int session_cover_hooks(struct session *s);
 /* When to do so, CLOCK_MONOTONIC; UINT64_MAX: not needed. */
 uint64_t session_cover_next_ns(const struct session *s);
+/* trace.c: --nft-trace. 0, or a negative errno after it has said why. */
+int session_trace_open(struct session *s, const struct config *c);
+/* Takes what has come; says once if something was lost. */
+void session_trace_take(struct session *s);
+/* Says what was lost in all. */
+void session_trace_end(const struct session *s);
 void session_load_symbols(struct session *s);
 void session_print_summary(struct session *s, bool command, int status);
 

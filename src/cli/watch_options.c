@@ -77,6 +77,8 @@ const struct option_def watch_option_defs[] = {
 	 .help = "the kernel's types, for a kernel that carries none"},
 	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words,
 	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"},
+	{"nft-trace", 0, OPT_FLAG, FIELD(nft_trace), OTHER,
+	 .help = "nftables itself names the rule: adds a table while it runs, costs time"},
 	{"version", 0, OPT_FLAG, FIELD(version), OTHER, .help = "print the version"},
 	{"help", 'h', OPT_FLAG, FIELD(help), OTHER, .help = "print this"},
 	{NULL},

@@ -119,6 +119,8 @@ uint8_t fact_nf_here(const struct judge *j, const struct rec_event *e)
 	const struct point *p = point_of_stack(j, e, &nft, &legacy);
 	struct hook_place w = {.number = NF_HOOK_ANY};
 
+	if (fact_nf(e) & NF_TRACED)
+		return fact_nf(e); /* it tells of the drop itself */
 	if (p) {
 		w.pf = family_of(p, e);
 		w.number = p->number;
@@ -295,6 +297,8 @@ static bool may_drop(const struct judge *j, const struct hook_place *w, const st
 {
 	const char *name = hook_function(j, h);
 
+	if (strncmp(h->table, NF_TRACE_TABLE, strlen(NF_TRACE_TABLE)) == 0)
+		return false;
 	switch (h->maker) {
 	case HOOK_NFTABLES:
 	case HOOK_IPTABLES:
@@ -385,7 +389,7 @@ void fact_dropper(const struct judge *j, const struct rec_event *e, struct dropp
 	if (fact_nf_here(j, e) & NF_HOOK) {
 		dropper_of_both(j, e, ret);
 	} else if (ret->at.nftables) {
-		ret->from = FROM_STACK;
+		ret->from = e->nf.has & NF_TRACED ? FROM_TRACE : FROM_STACK;
 		ret->maker = HOOK_NFTABLES;
 		ret->certainty = CERTAINTY_CERTAIN;
 	} else {

@@ -189,6 +189,7 @@ enum dropper_from {
 	FROM_NOTHING,
 	FROM_STACK, /* it shows there */
 	FROM_PROBE, /* the packet was seen to enter it last */
+	FROM_TRACE, /* nftables' own trace tells that it did */
 	FROM_LISTS, /* nothing else at this hook can drop */
 };
 

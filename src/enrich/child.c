@@ -88,6 +88,9 @@ static int spawn(const char *const argv[], int out, pid_t *ret)
 		err = -posix_spawn_file_actions_adddup2(&files, out, 1);
 	if (!err)
 		err = -posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+	/* libnftables opens its sockets without O_CLOEXEC; one may own a table. */
+	if (!err)
+		err = -posix_spawn_file_actions_addclosefrom_np(&files, 3);
 	caps_pass_on();
 	if (!err)
 		err = -posix_spawn(ret, argv[0], &files, &attr, (char *const *)argv, env);

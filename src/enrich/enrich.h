@@ -12,6 +12,7 @@
 #define TCPWHY_ENRICH_H
 
 #include "base/base.h"
+#include "enrich/nft_trace.h"
 #include "record/question.h"
 
 struct enrich;
@@ -90,5 +91,9 @@ int enrich_netns_list(uint32_t netns, enrich_netns_fn fn, void *arg);
  */
 typedef void (*enrich_sock_fn)(void *arg, const struct rec_sock_info *sock);
 int enrich_pid_sockets(uint32_t pid, enrich_sock_fn fn, void *arg);
+
+/* nft_trace_open(); what it returns is the caller's. */
+int enrich_nft_trace(uint32_t netns, const struct config *c, struct nft_trace **ret,
+		     struct strbuf *why);
 
 #endif

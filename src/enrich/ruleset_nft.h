@@ -14,7 +14,11 @@ struct nft_attrs {
 };
 
 struct nft_attrs nft_attrs_of(const struct nlmsghdr *nlh);
+/* Those inside of attr; none if it is NULL. */
+struct nft_attrs nft_attrs_in(const struct nlattr *attr);
 uint32_t nft_attr_u32(const struct nlattr *attr, uint32_t otherwise);
+uint64_t nft_attr_u64(const struct nlattr *attr);     /* 0: there is none */
+const char *nft_attr_text(const struct nlattr *attr); /* "" */
 
 /* A verdict map. */
 struct nft_map {

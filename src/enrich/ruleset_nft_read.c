@@ -25,8 +25,7 @@ struct nft_attrs nft_attrs_of(const struct nlmsghdr *nlh)
 	return a;
 }
 
-/* Those inside of attr; none if it is NULL. */
-static struct nft_attrs attrs_in(const struct nlattr *attr)
+struct nft_attrs nft_attrs_in(const struct nlattr *attr)
 {
 	struct nft_attrs a = {0};
 
@@ -35,7 +34,7 @@ static struct nft_attrs attrs_in(const struct nlattr *attr)
 	return a;
 }
 
-static const char *attr_text(const struct nlattr *attr)
+const char *nft_attr_text(const struct nlattr *attr)
 {
 	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(attr)
 									 : "";
@@ -47,7 +46,7 @@ uint32_t nft_attr_u32(const struct nlattr *attr, uint32_t otherwise)
 							   : otherwise;
 }
 
-static uint64_t attr_u64(const struct nlattr *attr)
+uint64_t nft_attr_u64(const struct nlattr *attr)
 {
 	return attr && mnl_attr_get_payload_len(attr) >= 8 ? be64toh(mnl_attr_get_u64(attr)) : 0;
 }
@@ -108,13 +107,13 @@ struct verdict {
 static struct verdict verdict_read(const struct ruleset *rs, uint32_t table,
 				   const struct nlattr *data)
 {
-	struct nft_attrs a = attrs_in(attrs_in(data).v[NFTA_DATA_VERDICT]);
+	struct nft_attrs a = nft_attrs_in(nft_attrs_in(data).v[NFTA_DATA_VERDICT]);
 	int32_t code = (int32_t)nft_attr_u32(a.v[NFTA_VERDICT_CODE], NF_ACCEPT);
 	int32_t low = code & NF_VERDICT_MASK;
 	struct verdict v = {code >= 0 && (low == NF_DROP || low == NF_QUEUE), RS_NONE};
 
 	if (code == NFT_JUMP || code == NFT_GOTO)
-		v.to = ruleset_chain(rs, table, attr_text(a.v[NFTA_VERDICT_CHAIN]));
+		v.to = ruleset_chain(rs, table, nft_attr_text(a.v[NFTA_VERDICT_CHAIN]));
 	return v;
 }
 
@@ -126,9 +125,9 @@ int nft_set_read(const struct nlmsghdr *nlh, void *arg)
 
 	if (nft_attr_u32(a.v[NFTA_SET_DATA_TYPE], 0) != NFT_DATA_VERDICT)
 		return MNL_CB_OK;
-	table = ruleset_table(l->rs, msg_family(nlh), attr_text(a.v[NFTA_SET_TABLE]));
+	table = ruleset_table(l->rs, msg_family(nlh), nft_attr_text(a.v[NFTA_SET_TABLE]));
 	if (table != RS_NONE)
-		map_add(l, table, attr_text(a.v[NFTA_SET_NAME]));
+		map_add(l, table, nft_attr_text(a.v[NFTA_SET_NAME]));
 	return MNL_CB_OK;
 }
 
@@ -142,7 +141,7 @@ int nft_element_read(const struct nlmsghdr *nlh, void *arg)
 	if (!list)
 		return MNL_CB_OK;
 	mnl_attr_for_each_nested(elem, list) {
-		struct nft_attrs a = attrs_in(elem);
+		struct nft_attrs a = nft_attrs_in(elem);
 		struct verdict v;
 		uint32_t *to;
 
@@ -162,13 +161,14 @@ int nft_element_read(const struct nlmsghdr *nlh, void *arg)
 int nft_chain_read(const struct nlmsghdr *nlh, void *arg)
 {
 	struct nft_load *l = arg;
-	struct nft_attrs a = nft_attrs_of(nlh), hook = attrs_in(a.v[NFTA_CHAIN_HOOK]);
-	struct nft_attrs counters = attrs_in(a.v[NFTA_CHAIN_COUNTERS]);
-	uint32_t table = ruleset_table(l->rs, msg_family(nlh), attr_text(a.v[NFTA_CHAIN_TABLE]));
+	struct nft_attrs a = nft_attrs_of(nlh), hook = nft_attrs_in(a.v[NFTA_CHAIN_HOOK]);
+	struct nft_attrs counters = nft_attrs_in(a.v[NFTA_CHAIN_COUNTERS]);
+	uint32_t table =
+		ruleset_table(l->rs, msg_family(nlh), nft_attr_text(a.v[NFTA_CHAIN_TABLE]));
 	struct rs_chain *c = NULL;
 
 	if (table != RS_NONE)
-		c = ruleset_add_chain(l->rs, table, attr_text(a.v[NFTA_CHAIN_NAME]));
+		c = ruleset_add_chain(l->rs, table, nft_attr_text(a.v[NFTA_CHAIN_NAME]));
 	if (c)
 		c->bound = nft_attr_u32(a.v[NFTA_CHAIN_FLAGS], 0) & NFT_CHAIN_BINDING;
 	if (!c || !a.v[NFTA_CHAIN_HOOK])
@@ -178,7 +178,7 @@ int nft_chain_read(const struct nlmsghdr *nlh, void *arg)
 	c->priority = (int32_t)nft_attr_u32(hook.v[NFTA_HOOK_PRIORITY], 0);
 	c->policy_drop = nft_attr_u32(a.v[NFTA_CHAIN_POLICY], NF_ACCEPT) == NF_DROP;
 	c->counted = a.v[NFTA_CHAIN_COUNTERS];
-	c->packets = attr_u64(counters.v[NFTA_COUNTER_PACKETS]);
+	c->packets = nft_attr_u64(counters.v[NFTA_COUNTER_PACKETS]);
 	return MNL_CB_OK;
 }
 
@@ -195,7 +195,7 @@ static void lookup_read(struct nft_load *l, struct rs_rule *r, const struct nft_
 	if (!a->v[NFTA_LOOKUP_DREG] ||
 	    nft_attr_u32(a->v[NFTA_LOOKUP_DREG], NFT_REG_1) != NFT_REG_VERDICT)
 		return;
-	m = map_find(l, l->rs->chains.v[r->chain].table, attr_text(a->v[NFTA_LOOKUP_SET]));
+	m = map_find(l, l->rs->chains.v[r->chain].table, nft_attr_text(a->v[NFTA_LOOKUP_SET]));
 	if (!m)
 		return;
 	if (m->drops)
@@ -220,8 +220,8 @@ static void immediate_read(struct nft_load *l, struct rs_rule *r, const struct n
 
 static void expression_read(struct nft_load *l, struct rs_rule *r, const struct nlattr *expr)
 {
-	struct nft_attrs e = attrs_in(expr), a = attrs_in(e.v[NFTA_EXPR_DATA]);
-	const char *name = attr_text(e.v[NFTA_EXPR_NAME]);
+	struct nft_attrs e = nft_attrs_in(expr), a = nft_attrs_in(e.v[NFTA_EXPR_DATA]);
+	const char *name = nft_attr_text(e.v[NFTA_EXPR_NAME]);
 
 	if (!strcmp(name, "immediate")) {
 		immediate_read(l, r, &a);
@@ -229,14 +229,14 @@ static void expression_read(struct nft_load *l, struct rs_rule *r, const struct 
 		lookup_read(l, r, &a);
 	} else if (!strcmp(name, "counter")) {
 		r->flags |= RS_COUNTED;
-		r->packets = attr_u64(a.v[NFTA_COUNTER_PACKETS]);
+		r->packets = nft_attr_u64(a.v[NFTA_COUNTER_PACKETS]);
 	} else if (!strcmp(name, "reject") || !strcmp(name, "queue")) {
 		r->flags |= RS_DROPS;
 	} else if (!strcmp(name, "match")) {
 		r->flags |= RS_XT;
 	} else if (!strcmp(name, "target")) {
 		r->flags |= RS_XT;
-		if (target_drops(attr_text(a.v[NFTA_TARGET_NAME])))
+		if (target_drops(nft_attr_text(a.v[NFTA_TARGET_NAME])))
 			r->flags |= RS_DROPS;
 	}
 }
@@ -252,16 +252,16 @@ int nft_rule_read(const struct nlmsghdr *nlh, void *arg)
 {
 	struct nft_load *l = arg;
 	struct nft_attrs a = nft_attrs_of(nlh);
-	uint32_t table = ruleset_table(l->rs, msg_family(nlh), attr_text(a.v[NFTA_RULE_TABLE]));
+	uint32_t table = ruleset_table(l->rs, msg_family(nlh), nft_attr_text(a.v[NFTA_RULE_TABLE]));
 	const struct nlattr *expr;
 	struct rs_rule *r;
 
-	if (!chain_is(l->rs, l->chain, table, attr_text(a.v[NFTA_RULE_CHAIN])))
-		l->chain = ruleset_chain(l->rs, table, attr_text(a.v[NFTA_RULE_CHAIN]));
+	if (!chain_is(l->rs, l->chain, table, nft_attr_text(a.v[NFTA_RULE_CHAIN])))
+		l->chain = ruleset_chain(l->rs, table, nft_attr_text(a.v[NFTA_RULE_CHAIN]));
 	r = l->chain != RS_NONE ? ruleset_add_rule(l->rs, l->chain) : NULL;
 	if (!r)
 		return MNL_CB_OK;
-	r->handle = attr_u64(a.v[NFTA_RULE_HANDLE]);
+	r->handle = nft_attr_u64(a.v[NFTA_RULE_HANDLE]);
 	if (a.v[NFTA_RULE_EXPRESSIONS])
 		mnl_attr_for_each_nested(expr, a.v[NFTA_RULE_EXPRESSIONS])
 			expression_read(l, r, expr);

@@ -83,6 +83,8 @@ struct errand {
 	enrich_sock_fn sock;
 	enrich_hook_fn hook;
 	enrich_netns_fn ns;
+	const struct config *config;
+	struct nft_trace *trace;
 	void *arg;
 	char comm[16]; /* of pid */
 	char container[80];
@@ -260,5 +262,20 @@ int enrich_pid_sockets(uint32_t pid, enrich_sock_fn fn, void *arg)
 	int err = errand_run(&e);
 
 	vec_free(&e.inodes);
+	return err;
+}
+
+static int trace_errand(struct errand *e)
+{
+	return nft_trace_open(e->m, e->netns, e->config, &e->trace, e->arg);
+}
+
+int enrich_nft_trace(uint32_t netns, const struct config *c, struct nft_trace **ret,
+		     struct strbuf *why)
+{
+	struct errand e = {.fn = trace_errand, .netns = netns, .config = c, .arg = why};
+	int err = errand_run(&e);
+
+	*ret = e.trace;
 	return err;
 }

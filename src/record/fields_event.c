@@ -338,6 +338,14 @@ NF_WHEN(rule, NF_RULE)
 NF_WHEN(handle, NF_HANDLE)
 NF_WHEN(invalid, NF_INVALID)
 
+/* Of the base chain: the trace of a rule doesn't tell it. */
+static bool nf_has_base(const void *base)
+{
+	const uint8_t traced_rule = NF_TRACED | NF_RULE;
+
+	return (((const struct rec_nf *)base)->has & traced_rule) != traced_rule;
+}
+
 static const struct field nf_hook_fields[] = {
 	FIELD(SYMBOL, struct rec_nf, function, "function", NULL),
 	FIELD(HEX, struct rec_nf, priv, "priv", NULL, .optional = true),
@@ -349,14 +357,15 @@ static const struct field nf_hook_fields[] = {
 static const struct field nf_chain_fields[] = {
 	FIELD(NAME, struct rec_nf, family, "table_family", NULL, .u.name = nf_family_name),
 	FIELD(STRING, struct rec_nf, table, "table", NULL),
-	FIELD(STRING, struct rec_nf, base, "base_chain", NULL),
-	FIELD(NAME, struct rec_nf, policy, "policy", NULL, .u.name = nf_policy_name),
+	FIELD(STRING, struct rec_nf, base, "base_chain", NULL, .when = nf_has_base),
+	FIELD(NAME, struct rec_nf, policy, "policy", NULL, .u.name = nf_policy_name,
+	      .when = nf_has_base),
 	{.type = FIELD_END},
 };
 
 static const struct field nf_rule_fields[] = {
-	FIELD(SYMBOL, struct rec_nf, expr_function, "expression", NULL),
-	FIELD(HEX, struct rec_nf, expr, "expression_address", NULL),
+	FIELD(SYMBOL, struct rec_nf, expr_function, "expression", NULL, .optional = true),
+	FIELD(HEX, struct rec_nf, expr, "expression_address", NULL, .optional = true),
 	{.type = FIELD_END},
 };
 

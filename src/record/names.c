@@ -211,7 +211,8 @@ NAME_FUNCTION(bridge_state_name, BRIDGE_STATES)
 NAME_FUNCTION(operstate_name, OPERSTATES)
 
 const char *const rule_flag_names[] = {"asked", "policy", "counted", "moved", NULL};
-const char *const nf_has_names[] = {"hook", "chain", "rule", "handle", "invalid", "covered", NULL};
+const char *const nf_has_names[] = {"hook",    "chain",	  "rule",   "handle",
+				    "invalid", "covered", "traced", NULL};
 
 /* ICMP type 3 is IPv4's destination unreachable, ICMPv6 type 1 IPv6's. */
 const char *reject_name(unsigned reject)

@@ -160,6 +160,89 @@ static void netfilter_drop_by_a_derived_reason_says_so(void **state)
 				  "where the packet was dropped, nf_hook_slow"));
 }
 
+/* ---- what --nft-trace tells ------------------------------------------------------------------ */
+
+/* handle 0: a policy. */
+static void traced(struct rec_event *e, uint64_t handle, const char *chain)
+{
+	struct rec_nf *nf = &e->nf;
+
+	nf->has = NF_TRACED | NF_CHAIN | (handle ? NF_RULE | NF_HANDLE : 0);
+	nf->pf = 2;
+	nf->hook = NF_HOOK_ANY;
+	nf->family = 1;
+	nf->handle = handle;
+	assert_true(str_copy(nf->table, sizeof(nf->table), "filter"));
+	assert_true(str_copy(handle ? nf->chain : nf->base, sizeof(nf->chain), chain));
+}
+
+/* A module's function and one of nftables may have dropped the packet. */
+static struct rec_event *filtered_by_either(struct story *s)
+{
+	struct rec_event *e = filtered(s, to_service(), SYN);
+
+	story_netns(s, HOST, "server");
+	story_chain(s, "input", 0);
+	story_hook_found(s, HOOK_FOREIGN, "guard_in");
+	story_rule(s, RULE_NFTABLES, 13, "tcp dport 1 drop");
+	story_answer(s, Q_HOOKS);
+	story_answer(s, Q_DROP_RULES);
+	judged(s, "netfilter-drop, certain");
+	return e;
+}
+
+static void a_rule_that_the_kernel_traced_is_certain(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered_by_either(s);
+	struct rec_rule *r;
+
+	traced(e, 12, "deep");
+	judged(s, "nftables-rule, certain");
+	assert_true(story_says(s, "The rule that did it: nftables rule handle 12 of chain deep in "
+				  "table inet filter"));
+	assert_true(story_says(s, "the kernel's own trace (nftrace) of this very packet names the "
+				  "rule, with the verdict drop"));
+	assert_false(story_says(s, "seen at work"));
+	assert_false(story_says(s, "entered"));
+	assert_false(story_says(s, "candidate"));
+	assert_true(story_offers(s, "nft delete rule inet filter deep handle 12"));
+	r = story_rule(s, RULE_NFTABLES, 12, "tcp dport 5432 drop");
+	assert_true(str_copy(r->chain, sizeof(r->chain), "deep"));
+	r->flags = RULE_ASKED;
+	judged(s, "nftables-rule, certain");
+	assert_true(story_says(s, "table inet filter: tcp dport 5432 drop."));
+}
+
+static void a_policy_that_the_kernel_traced_is_certain(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered_by_either(s);
+
+	traced(e, 0, "input");
+	judged(s, "nftables-rule, certain");
+	assert_true(story_says(s, "No rule decided, but the policy of base chain input in table "
+				  "inet filter is drop."));
+	assert_true(story_says(s, "names this chain's policy"));
+	assert_false(story_says(s, "entered"));
+	assert_false(story_offers(s, "delete rule"));
+}
+
+/* Its table has a chain at every hook, also where nothing is known of rules. */
+static void the_tracing_table_is_no_suspect(void **state)
+{
+	struct story *s = *state;
+	struct rec_hook *h;
+
+	filtered(s, to_service(), SYN);
+	h = story_chain(s, "input", 1);
+	story_hook_found(s, HOOK_FOREIGN, "guard_in");
+	story_answer(s, Q_HOOKS);
+	judged(s, "netfilter-drop, certain"); /* which of both */
+	assert_true(str_copy(h->table, sizeof(h->table), "tcpwhy_trace_1"));
+	judged(s, "foreign-hook, likely");
+}
+
 /* ---- reject-rule ----------------------------------------------------------------------------- */
 
 static void reject_with_a_reset(void **state)
@@ -180,6 +263,30 @@ static void reject_with_a_reset(void **state)
 	/* The rule drops what it has answered. */
 	filtered(s, syn, SYN);
 	judged(s, "reject-rule, certain");
+}
+
+/* The answer is seen first; its rule by the drop that follows, which --nft-trace tells more of. */
+static void reject_whose_rule_the_kernel_traced(void **state)
+{
+	struct story *s = *state;
+	struct rec_tuple back = tcp("10.0.2.2", 5432, "10.0.1.2", 50000);
+	struct rec_event *e = story_event(s, REC_RST_OUT, back), *drop;
+
+	story_stack(s, e, "nf_send_reset", "nft_reject_inet_eval", "nft_do_chain", "nf_hook_slow",
+		    "ip_local_deliver");
+	drop = filtered(s, to_service(), SYN);
+	traced(drop, 12, "deep");
+	judged(s, "reject-rule, certain");
+	assert_true(story_says(s, "The rule that did it: nftables rule handle 12 of chain deep"));
+	assert_true(story_says(s, "the kernel's own trace"));
+	/* Another packet's, though of the same connection. */
+	drop->cpu = e->cpu + 1;
+	judged(s, "reject-rule, certain");
+	assert_false(story_says(s, "handle 12"));
+	drop->cpu = e->cpu;
+	drop->hdr.mono_ns += NSEC_PER_SEC;
+	judged(s, "reject-rule, certain");
+	assert_false(story_says(s, "handle 12"));
 }
 
 static void reject_with_an_icmp_error(void **state)
@@ -263,7 +370,11 @@ int main(void)
 		story_test(a_lost_segment_that_is_missed_is_one),
 		story_test(segments_lost_again_are_one),
 		story_test(netfilter_drop_by_a_derived_reason_says_so),
+		story_test(a_rule_that_the_kernel_traced_is_certain),
+		story_test(a_policy_that_the_kernel_traced_is_certain),
+		story_test(the_tracing_table_is_no_suspect),
 		story_test(reject_with_a_reset),
+		story_test(reject_whose_rule_the_kernel_traced),
 		story_test(reject_with_an_icmp_error),
 		story_test(reject_seen_at_the_rule),
 		story_test(reject_of_a_datagram),

@@ -68,13 +68,17 @@ static void nothing_given_lets_everything_through(void **state)
 
 static void flags_and_letters(void **state)
 {
-	struct parsed p = PARSE("--json", "--all", "--stacks", "-qh", "--version");
+	struct parsed p = PARSE("--json", "--all", "--stacks", "-qh", "--version", "--nft-trace");
 	(void)state;
 
 	assert_good(p);
-	assert_true(p.o.json && p.o.all && p.o.stacks && p.o.quiet && p.o.help && p.o.version);
+	assert_true(p.o.json && p.o.all && p.o.stacks && p.o.quiet && p.o.help && p.o.version &&
+		    p.o.nft_trace);
 	assert_bad("--json takes no value, but got \"yes\"", "--json=yes");
 	assert_bad("--json takes no value, but got \"\"", "--json=");
+	assert_bad("unknown option --nfttrace; did you mean --nft-trace? See tcpwhy --help", "--"
+											     "nfttr"
+											     "ace");
 }
 
 static void values_after_space_or_equals(void **state)

@@ -38,7 +38,7 @@ bool judge_insert(struct judge *j, bool clashes, struct dropper *ret)
 		return false;
 	seen = ret->from == FROM_PROBE && puts_entries(ret->function);
 	/* LOCAL_IN and POST_ROUTING are where a packet's way ends. */
-	if (!seen && (ret->from == FROM_PROBE || ret->at.sure ||
+	if (!seen && (ret->from == FROM_PROBE || ret->from == FROM_TRACE || ret->at.sure ||
 		      (ret->at.number != 1 && ret->at.number != 4) || ret->at.pf == 5))
 		return false;
 	/* The counter may have risen for others. */

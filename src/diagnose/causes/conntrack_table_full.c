@@ -77,8 +77,8 @@ static bool judge(struct judge *j)
 		return false;
 	seen = d.from == FROM_PROBE && makes_entries(d.function);
 	/* PRE_ROUTING and LOCAL_OUT are where entries are made. */
-	if (!seen && (d.from == FROM_PROBE || d.at.sure || (d.at.number != 0 && d.at.number != 3) ||
-		      d.at.pf == 5))
+	if (!seen && (d.from == FROM_PROBE || d.from == FROM_TRACE || d.at.sure ||
+		      (d.at.number != 0 && d.at.number != 3) || d.at.pf == 5))
 		return false;
 	if (seen ? !f.full && !dropped : !f.full || !dropped)
 		return false;

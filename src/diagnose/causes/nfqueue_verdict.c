@@ -23,6 +23,8 @@ static bool is_later(const struct judge *j, const struct dropper *d)
 {
 	const struct rec_symbol *s;
 
+	if (d->from == FROM_TRACE)
+		return true;
 	/* Only rules hand over. */
 	if (d->from == FROM_PROBE && d->maker && d->maker != HOOK_NFTABLES &&
 	    d->maker != HOOK_IPTABLES)

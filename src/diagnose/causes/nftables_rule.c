@@ -7,7 +7,7 @@
 
 /* ---- which rules ----------------------------------------------------------------------------- */
 
-/* What the probes saw, as far as no lookup knows more; false: no rule and no policy. */
+/* What probes or the trace told, as far as no lookup knows more; false: no rule and no policy. */
 static bool rule_of_probe(const struct judge *j, struct rec_rule *ret)
 {
 	const struct rec_event *e = j->ev;
@@ -112,7 +112,8 @@ void fact_rules(const struct judge *j, const struct dropper *d, bool reject, str
 {
 	*ret = (struct rules){0};
 	/* A policy only where no other function can have come behind that chain. */
-	if ((nf_has_rule(j->ev) || d->from == FROM_PROBE) && rule_of_probe(j, &ret->own)) {
+	if ((nf_has_rule(j->ev) || d->from == FROM_PROBE || d->from == FROM_TRACE) &&
+	    rule_of_probe(j, &ret->own)) {
 		ret->exact = true;
 		ret->n = 1;
 		ret->v[0] = &ret->own;
@@ -236,15 +237,21 @@ static void evidence_expression(struct judge *j)
 
 static void tell_exact(struct judge *j, const struct rec_rule *r)
 {
-	if (r->flags & RULE_POLICY) {
-		verdict_explain(j->v, "No rule decided, but %s.", say_rule(r));
+	bool traced = j->ev->nf.has & NF_TRACED, policy = r->flags & RULE_POLICY;
+
+	verdict_explain(j->v, policy ? "No rule decided, but %s." : "The rule that did it: %s.",
+			say_rule(r));
+	if (traced)
+		verdict_evidence(j->v,
+				 "the kernel's own trace (nftrace) of this very packet names %s, "
+				 "with the verdict drop",
+				 policy ? "this chain's policy" : "the rule");
+	else if (policy)
 		verdict_evidence(j->v, "the packet was seen to enter this chain last, no rule of "
 				       "it gave a "
 				       "verdict, and its policy is drop");
-		return;
-	}
-	verdict_explain(j->v, "The rule that did it: %s.", say_rule(r));
-	evidence_expression(j);
+	else
+		evidence_expression(j);
 }
 
 static void tell_candidates(struct judge *j, const struct rules *r)

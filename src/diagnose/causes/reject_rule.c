@@ -73,10 +73,30 @@ static bool concerns(const struct rec_event *e)
 	return !(e->sock.flags & SOCK_PRESENT) && (e->hdr.kind == REC_RST_OUT || unreachable);
 }
 
+/* Once the answer has left, the rule drops the packet: within the same call. */
+#define SAME_CALL_NS (10 * NSEC_PER_MSEC)
+
+/* The event whose netfilter part names the rule: ev itself, or the drop that the kernel has traced. */
+static const struct rec_event *rule_event(const struct judge *j, const struct rec_tuple *refused)
+{
+	if (nf_has_rule(j->ev))
+		return j->ev;
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_DROP && e->nf.has & NF_TRACED && nf_has_rule(e) &&
+		    e->hdr.netns == j->ev->hdr.netns && e->cpu == j->ev->cpu &&
+		    e->hdr.mono_ns >= j->ev->hdr.mono_ns &&
+		    e->hdr.mono_ns - j->ev->hdr.mono_ns < SAME_CALL_NS &&
+		    tuple_equal(&e->pkt.tuple, refused))
+			return e;
+	}
+	return j->ev;
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	struct rec_tuple refused = e->pkt.tuple;
+	struct judge of_rule = *j;
 	struct hook_place w;
 	struct dropper d = {.function = ""};
 	struct rules rules;
@@ -88,7 +108,8 @@ static bool judge(struct judge *j)
 		refused = tuple_reverse(&refused);
 	find_hook(j, &d.at);
 	w = d.at;
-	fact_rules(j, &d, true, &rules);
+	of_rule.ev = rule_event(j, &refused);
+	fact_rules(&of_rule, &d, true, &rules);
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
 			"A REJECT rule of netfilter, the kernel's firewall, rejected the packet %s "
@@ -108,7 +129,7 @@ static bool judge(struct judge *j)
 				 w.sure ? "the stack shows who decided: %s"
 					: "the decision was made by %s",
 				 w.made_by);
-	tell_rules(j, &d, &rules);
+	tell_rules(&of_rule, &d, &rules);
 	if (e->nf.has & NF_INVALID)
 		verdict_evidence(j->v, "the packet was INVALID for conntrack: %s", say_invalid(e));
 	hit_all(j);
