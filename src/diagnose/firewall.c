@@ -382,10 +382,42 @@ static void dropper_of_both(const struct judge *j, const struct rec_event *e, st
 		*d = listed;
 }
 
+/*
+ * A module's function that frees the packet itself, and tells netfilter that it is stolen: it stands in the
+ * stack, called by nf_hook_slow. Those of the kernel free what they keep (fragments) or have answered.
+ */
+static bool dropper_that_steals(const struct judge *j, const struct rec_event *e, struct dropper *d)
+{
+	const struct rec_symbol *s = NULL, *caller = NULL;
+
+	for (unsigned i = 0; i < e->nr_kstack; i++) {
+		s = caller;
+		caller = world_symbol(j->world, e->kstack[i]);
+		if (caller && symbol_is(caller, "nf_hook_slow"))
+			break;
+	}
+	if (!s || !caller || !symbol_is(caller, "nf_hook_slow"))
+		return false;
+	timeline_each(j->tl, REC_HOOK, struct rec_hook, h) {
+		if (h->hdr.netns != e->hdr.netns || h->maker != HOOK_FOREIGN ||
+		    h->function != s->addr - s->offset || !at_hook(&d->at, h->pf, h->hook))
+			continue;
+		d->from = FROM_STACK;
+		d->hook = h;
+		d->function = hook_function(j, h);
+		d->maker = HOOK_FOREIGN;
+		d->certainty = CERTAINTY_CERTAIN;
+		return true;
+	}
+	return false;
+}
+
 void fact_dropper(const struct judge *j, const struct rec_event *e, struct dropper *ret)
 {
 	*ret = (struct dropper){.function = ""};
 	fact_hook(j, e, &ret->at);
+	if (dropper_that_steals(j, e, ret))
+		return;
 	if (fact_nf_here(j, e) & NF_HOOK) {
 		dropper_of_both(j, e, ret);
 	} else if (ret->at.nftables) {

@@ -304,6 +304,29 @@ static void a_foreign_module_is_named(void **state)
 	judged(s, "netfilter-drop, certain");
 }
 
+static void a_module_that_steals_packets_is_named(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered(s);
+	struct rec_hook *h = story_hook_found(s, HOOK_FOREIGN, "guard_in");
+
+	/* Where the function is, not where it called. */
+	h->function -= 0x10;
+	assert_true(str_copy(h->module, sizeof(h->module), "acme_guard"));
+	story_chain(s, "input", 0);
+	*e->reason_name = '\0';
+	e->has_reason = REASON_NONE;
+	e->nr_kstack = 0;
+	story_stack(s, e, "guard_in", "nf_hook_slow", "ip_local_deliver");
+	judged(s, "foreign-hook, certain");
+	assert_true(story_says(s, "itself freed the packet, and kept it from what comes behind "
+				  "(NF_STOLEN)"));
+	/* A function of the kernel's own that is in that place, and of which nobody has heard. */
+	h->maker = HOOK_KERNEL;
+	judged(s, "netfilter-drop, certain");
+	assert_false(story_says(s, "NF_STOLEN"));
+}
+
 static void a_program_at_a_hook_is_named(void **state)
 {
 	struct story *s = *state;
@@ -511,6 +534,7 @@ int main(void)
 		story_test(legacy_alone_at_a_hook_did_it),
 		story_test(legacy_beside_others_is_likely_by_its_counter),
 		story_test(a_foreign_module_is_named),
+		story_test(a_module_that_steals_packets_is_named),
 		story_test(a_program_at_a_hook_is_named),
 		story_test(a_foreign_function_alone_is_likely),
 		story_test(what_is_not_watched_may_come_behind_what_was_seen),

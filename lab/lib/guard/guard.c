@@ -21,6 +21,10 @@ static int priority;
 module_param(priority, int, 0444);
 MODULE_PARM_DESC(priority, "where among the hook functions it is called; the filter table is at 0");
 
+static bool steal;
+module_param(steal, bool, 0444);
+MODULE_PARM_DESC(steal, "frees them itself instead of letting netfilter drop them");
+
 static u8 address[16];
 static u8 family;
 
@@ -46,7 +50,12 @@ static unsigned int guard_input(void *priv, struct sk_buff *skb, const struct nf
 	else
 		bad = !memcmp(&ipv6_hdr(skb)->saddr, address, 16) &&
 		      is_unwanted(skb, ipv6_hdr(skb)->nexthdr, sizeof(struct ipv6hdr));
-	return bad ? NF_DROP : NF_ACCEPT;
+	if (!bad)
+		return NF_ACCEPT;
+	if (!steal)
+		return NF_DROP;
+	kfree_skb(skb);
+	return NF_STOLEN;
 }
 
 static struct nf_hook_ops guard_ops = {

@@ -115,6 +115,13 @@ static void evidence_dropper(struct judge *j, const struct dropper *d)
 
 	if (d->at.sure)
 		verdict_evidence(j->v, "the stack shows who decided: %s", d->at.made_by);
+	if (d->from == FROM_STACK && d->hook)
+		verdict_evidence(j->v,
+				 "the stack shows that %s itself freed the packet, and kept it "
+				 "from "
+				 "what "
+				 "comes behind (NF_STOLEN)",
+				 hook);
 	if (d->from == FROM_PROBE && *hook)
 		verdict_evidence(j->v,
 				 "the last hook function that this very packet entered is %s%s",
