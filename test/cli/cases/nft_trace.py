@@ -82,14 +82,18 @@ class Monitor:
         return self._seen.decode()
 
 
-def traced(sandbox, *options, netns="server", **more):
-    """A watch of a namespace, where its table now is."""
+def begin(sandbox, netns, *options, **more):
     try:
-        watch = sandbox.watch("--nft-trace", "--netns", netns, *options, **more)
+        return sandbox.watch("--nft-trace", "--netns", netns, *options, **more)
     except AssertionError as error:
         if "needs Linux 5.12" in str(error):
             raise Skip("this kernel has no tables with an owner") from error
         raise
+
+
+def traced(sandbox, *options, netns="server", **more):
+    """A watch of a namespace, where its table now is."""
+    watch = begin(sandbox, netns, *options, **more)
     name = f"tcpwhy_trace_{watch.pid}"
     watch.await_text(f"added a rule, table inet {name}, that marks", watch.err)
     assert f"table inet {name}\n" in nft("list", "tables", netns=netns), "its table is not there"
@@ -180,8 +184,8 @@ def of_command(sandbox):
     nft("add table ip out; add chain ip out way { type filter hook output priority 0; };"
         "add rule ip out way tcp dport 7002 drop", netns="client")
     script = f"import socket; s = socket.socket(); s.settimeout(0.1); s.connect_ex(('{sandbox['server4']}', 7002))"
-    watch = sandbox.watch("--tier", "tracepoint", "--nft-trace", "--netns", "client", "--",
-                          "nsenter", "--net=/run/netns/client", "/usr/bin/python3", "-c", script)
+    watch = begin(sandbox, "client", "--tier", "tracepoint", "--",
+                  "nsenter", "--net=/run/netns/client", "/usr/bin/python3", "-c", script)
     assert watch.wait() == 0, watch.errors()
     check(verdict_on(watch, 7002), "nftables-rule", " of chain way in table ip out: tcp dport 7002 drop")
 
