@@ -286,10 +286,22 @@ static bool has_rule_for(const struct judge *j, const struct hook_place *w,
 	return has;
 }
 
-/* net/netfilter/nf_conntrack_core.c, nf_nat_core.c: all that they drop is counted. */
-static bool conntrack_dropped(const struct judge *j)
+/* A counter that was not read, or not before the event, too, may have risen. */
+static bool may_have_risen(const struct judge *j, const char *name)
 {
-	return fact_counter(j, "ConntrackDrop") || fact_counter(j, "ConntrackInsertFailed");
+	bool risen = true;
+
+	timeline_each(j->tl, REC_COUNTER, struct rec_counter, c) {
+		if (c->hdr.netns == j->ev->hdr.netns && strcmp(c->name, name) == 0)
+			risen = !c->base_ns || c->delta;
+	}
+	return risen;
+}
+
+/* net/netfilter/nf_conntrack_core.c, nf_nat_core.c: all that they drop is counted. */
+static bool conntrack_may_have_dropped(const struct judge *j)
+{
+	return may_have_risen(j, "ConntrackDrop") || may_have_risen(j, "ConntrackInsertFailed");
 }
 
 static bool may_drop(const struct judge *j, const struct hook_place *w, const struct rec_hook *h,
@@ -310,7 +322,7 @@ static bool may_drop(const struct judge *j, const struct hook_place *w, const st
 		return strncmp(name, "ip_vs_", 6) == 0 ||
 		       ((strstr(name, "conntrack") || strstr(name, "confirm") ||
 			 strncmp(name, "nf_nat_", 7) == 0) &&
-			conntrack_dropped(j));
+			conntrack_may_have_dropped(j));
 	default:
 		return true;
 	}

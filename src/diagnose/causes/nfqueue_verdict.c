@@ -117,6 +117,9 @@ static bool may_be_later_hook(const struct judge *j, const struct dropper *d)
 	bool tables = false;
 	struct rules rules;
 
+	if (d->from != FROM_PROBE &&
+	    (!fact_answered(j, Q_HOOKS, NULL) || !fact_answered(j, Q_DROP_RULES, NULL)))
+		return true;
 	for (unsigned i = 0; i < d->n_suspects; i++) {
 		uint8_t maker = d->suspects[i]->maker;
 
