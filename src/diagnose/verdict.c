@@ -74,12 +74,23 @@ static void line_add(char ***v, size_t *n, size_t *cap, char *s)
 		free(s);
 }
 
+/* The same, unless it is there already: what was asked twice is answered twice. */
+static void line_add_once(char ***v, size_t *n, size_t *cap, char *s)
+{
+	for (size_t i = 0; s && i < *n; i++)
+		if (strcmp((*v)[i], s) == 0) {
+			free(s);
+			return;
+		}
+	line_add(v, n, cap, s);
+}
+
 void verdict_evidence(struct verdict *v, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	line_add(&v->evidence.v, &v->evidence.n, &v->evidence.cap, format(fmt, ap));
+	line_add_once(&v->evidence.v, &v->evidence.n, &v->evidence.cap, format(fmt, ap));
 	va_end(ap);
 }
 
@@ -97,7 +108,7 @@ void verdict_hit(struct verdict *v, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	line_add(&v->hit.v, &v->hit.n, &v->hit.cap, format(fmt, ap));
+	line_add_once(&v->hit.v, &v->hit.n, &v->hit.cap, format(fmt, ap));
 	va_end(ap);
 }
 

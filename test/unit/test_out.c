@@ -408,10 +408,26 @@ static void a_full_device_is_no_crash(void **state)
 	fclose(o.to);
 }
 
+static void the_same_evidence_is_told_once(void **state)
+{
+	struct verdict v = {0};
+
+	(void)state;
+	verdict_evidence(&v, "pid %d listens", 1);
+	verdict_evidence(&v, "pid %d listens", 2);
+	verdict_evidence(&v, "pid %d listens", 1);
+	verdict_hit(&v, "pid 1");
+	verdict_hit(&v, "pid 1");
+	assert_int_equal(v.evidence.n, 2);
+	assert_int_equal(v.hit.n, 1);
+	verdict_free(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_verdict_reads_like_a_compiler_error),
+		cmocka_unit_test(the_same_evidence_is_told_once),
 		cmocka_unit_test(text_verdict_fits_the_width),
 		cmocka_unit_test(text_verdict_has_colors_only_when_asked),
 		cmocka_unit_test(text_verdict_can_do_with_little),
