@@ -75,7 +75,7 @@ static const struct probe_def probe_defs[] = {
 	{"kfree_skb", "packets dropped, and why", "drops",
 	 {TRACEPOINT(5, NULL, "kfree_skb"),
 	  TRACEPOINT(4, "the receiving socket of a drop", "kfree_skb_3"),
-	  TRACEPOINT(3, "the receiving socket and the reason of a drop, and drops within TCP", "kfree_skb_2")}},
+	  TRACEPOINT(3, "the receiving socket and the reason of a drop, and drops within TCP but those of SYNs", "kfree_skb_2")}},
 	{"tcp_retransmit_skb", "retransmissions", "retransmissions",
 	 {TRACEPOINT(4, NULL, "tcp_retransmit_skb"),
 	  TRACEPOINT(3, "whether a retransmission could be sent", "tcp_retransmit_skb_2")}},
