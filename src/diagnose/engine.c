@@ -93,6 +93,11 @@ static void need_details(const struct rec_event *e, struct question *q)
 		/* Of an entry that is being made: who else has what its answers will look like? */
 		if (e->pkt.has & PKT_CT)
 			q->tuple = e->pkt.ct_reply;
+		/* What arrived at a socket has been translated: the entry is known by what that sends. */
+		else if (e->sock.flags & SOCK_PRESENT && tuple_is_whole(&e->sock.tuple))
+			q->tuple = e->sock.tuple;
+		else if (strcmp(e->reason_name, "TCP_INVALID_SYN") == 0)
+			q->tuple = tuple_reverse(&e->pkt.tuple);
 		break;
 	default:
 		break;

@@ -287,6 +287,17 @@ bool reset_without_socket(const struct judge *j);
 /* A SYN that opens a connection, not a SYN-ACK. */
 bool packet_is_syn(const struct rec_packet *p);
 
+/* ---- a SYN that met an old connection: causes/challenge_ack.c, time_wait_answer.c ------------- */
+
+/*
+ * Was the SYN under judgement answered with a challenge ACK, or did it meet TIME_WAIT, to its harm? Where
+ * it can't be a stray duplicate of the SYN that made the socket, less is asked for.
+ */
+bool judge_challenge(const struct judge *j, bool no_duplicate);
+bool judge_time_wait(const struct judge *j);
+/* The old connection's state, "alive" if it isn't known. */
+const char *challenge_state(const struct judge *j);
+
 /* ---- BPF programs: causes/bpf_tc_drop.c ------------------------------------------------------ */
 
 #define PROGRAMS_SHOWN 5
