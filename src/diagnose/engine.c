@@ -312,7 +312,8 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	if (!best.cause)
 		return 0;
 	best.v.events = events ? events : 1;
-	if (best.v.certainty != CERTAINTY_CERTAIN)
+	/* Where a packet was lost may be certain; who wanted it is what they might have told. */
+	if (best.v.certainty != CERTAINTY_CERTAIN || best.cause->rank == RANK_PLACE)
 		tell_failed_lookups(tl, &best.v);
 	if (tl->open)
 		verdict_evidence(&best.v,

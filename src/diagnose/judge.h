@@ -22,6 +22,7 @@
 enum cause_rank {
 	RANK_ROOT,	  /* this host did it, and this is why */
 	RANK_CONSEQUENCE, /* what a connection met: reset, refused, unanswered */
+	RANK_PLACE,	  /* where on this host it was lost, but not who wanted that */
 	RANK_LAST,	  /* nothing better is known */
 };
 
@@ -311,6 +312,15 @@ struct programs {
 void fact_programs(const struct judge *j, uint32_t places, struct programs *ret);
 /* Names the program or the candidates; adds commands. */
 void tell_programs(struct judge *j, const struct programs *ps);
+
+/* ---- a handshake that this host lost: causes/syn_dropped_here.c, unknown.c -------------------- */
+
+/* The drop under judgement, or the one that a connect() met which failed; NULL: none was seen. */
+const struct rec_event *judge_handshake_loss(const struct judge *j);
+/* Did a connect() end, unanswered? */
+bool fact_unanswered(const struct rec_event *e);
+/* What the kernel says of the drop under judgement, and commands that show more. */
+void tell_drop(struct judge *j);
 
 /* ---- words ----------------------------------------------------------------------------------- */
 

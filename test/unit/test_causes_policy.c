@@ -258,7 +258,7 @@ static void a_tc_program_is_named_if_it_is_alone(void **state)
 	story_answer(s, Q_BPF_PROGS);
 	story_program(s, BPF_AT_TC_EGRESS, 11, "out")->ifindex = 7;
 	story_program(s, BPF_AT_TC_INGRESS, 12, "elsewhere")->ifindex = 8;
-	judged(s, "unknown, unknown"); /* a filter of another kind */
+	judged(s, "syn-dropped-here, certain"); /* a filter of another kind */
 	p = story_program(s, BPF_AT_TC_INGRESS, 13, "guard");
 	p->ifindex = 7;
 	p->pid = 321;
@@ -303,14 +303,14 @@ static void a_cgroups_program_is_told_from_the_sockets_own_filter(void **state)
 	struct rec_event *e = story_drop(s, to_service(), "SOCKET_FILTER");
 
 	e->pkt.tcp_flags = SYN;
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	story_program(s, BPF_AT_CGROUP_EGRESS, 12, "out");
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	story_program(s, BPF_AT_CGROUP_INGRESS, 13, "sd_fw_ingress");
 	judged(s, "bpf-cgroup-drop, likely");
 	assert_true(story_says(s, "sd_fw_ingress (id 13, cgroup-ingress)"));
 	story_program(s, BPF_AT_SOCKET, 14, "own");
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	story_reason(e, "BPF_CGROUP_EGRESS");
 	judged(s, "bpf-cgroup-drop, certain");
 	assert_true(story_says(s, "out (id 12, cgroup-egress)"));
