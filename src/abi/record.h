@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 4
+#define REC_VERSION 5
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -58,6 +58,7 @@ typedef int64_t s64;
 	X(NFQUEUE, "nfqueue", rec_nfqueue, "netfilter queue looked up")                             \
 	X(LINK, "link", rec_link, "network device looked up")                                       \
 	X(CT_TOP, "conntrack_top", rec_ct_top, "heaviest user of conntrack looked up")              \
+	X(PORTS, "ports", rec_ports, "local ports looked up")                                       \
 	X(SYMBOL, "symbol", rec_symbol, "kernel symbol resolved")                                   \
 	X(ANSWER, "answer", rec_answer, "lookup finished")
 /* clang-format on */
@@ -387,6 +388,7 @@ REC_ASSERT_SIZE(rec_bpf_prog, 304);
 REC_ASSERT_SIZE(rec_nfqueue, 88);
 REC_ASSERT_SIZE(rec_link, 112);
 REC_ASSERT_SIZE(rec_ct_top, 88);
+REC_ASSERT_SIZE(rec_ports, 168);
 REC_ASSERT_SIZE(rec_symbol, 176);
 REC_ASSERT_SIZE(rec_answer, 72);
 

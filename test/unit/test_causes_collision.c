@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Source ports that meet what they should not: each cause with what makes it that, and near misses. */
+/* Source ports that collide or run out: each cause with what makes it that, and near misses. */
 #include "timeline_fixture.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)
+
+/* ---- port-collision-behind-nat --------------------------------------------------------------- */
 
 /* A client's connection to port 9090, which a sidecar has redirected to itself. */
 static struct rec_tuple asked(void)
@@ -128,6 +130,64 @@ static void likely_by_a_lookup(void **state)
 	judged(s, "bad-ack-in-handshake, certain");
 }
 
+/* ---- local-ports-exhausted ------------------------------------------------------------------- */
+
+static struct rec_ports *ports(struct story *s, uint32_t held)
+{
+	struct rec_ports *p = story_ports(s);
+
+	p->low = 40000;
+	p->high = 40009;
+	p->held = held;
+	return p;
+}
+
+static void certain_if_all_ports_are_taken(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_CONNECT, tcp("0.0.0.0", 0, "10.0.2.2", 8080));
+	struct rec_ports *p;
+
+	e->err = EADDRNOTAVAIL;
+	judged(s, "unknown, unknown");
+	p = ports(s, 10);
+	judged(s, "local-ports-exhausted, certain");
+	assert_true(story_says(s, "net.ipv4.ip_local_port_range is 40000 to 40009"));
+	assert_true(story_offers(s, "ip_local_port_range=\"10240 60999\"   (now 40000 40009)"));
+	p->pid = 12;
+	p->top_held = 9;
+	assert_true(str_copy(p->comm, sizeof(p->comm), "hog"));
+	judged(s, "local-ports-exhausted, certain");
+	assert_true(story_says(s, "most are held by pid 12 hog: 9"));
+
+	p->time_wait = 8;
+	story_sysctl(s, "net.ipv4.tcp_tw_reuse", 2);
+	judged(s, "local-ports-exhausted, certain");
+	assert_true(story_offers(s, "tcp_tw_reuse=1   (now 2)"));
+}
+
+static void likely_if_most_ports_are_taken(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_CONNECT, tcp("0.0.0.0", 0, "10.0.2.2", 8080));
+	struct rec_ports *p = ports(s, 9);
+
+	e->err = EADDRNOTAVAIL;
+	judged(s, "local-ports-exhausted, likely");
+	assert_true(story_says(s, "the other 1 are reserved"));
+	p->held = 1; /* another reason: no source address, over IPv6 */
+	judged(s, "unknown, unknown");
+	p->held = 10;
+	p->hdr.netns = INSIDE;
+	judged(s, "unknown, unknown");
+	p->hdr.netns = HOST;
+	e->pkt.tuple.sport = 40001; /* its own choice, which is taken */
+	judged(s, "unknown, unknown");
+	e->pkt.tuple.sport = 0;
+	e->err = EADDRINUSE;
+	judged(s, "unknown, unknown");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +195,8 @@ int main(void)
 		story_test(the_packet_brings_its_entry_along),
 		story_test(certain_in_time_wait),
 		story_test(likely_by_a_lookup),
+		story_test(certain_if_all_ports_are_taken),
+		story_test(likely_if_most_ports_are_taken),
 	};
 
 	return cmocka_run_group_tests_name("causes of source ports", tests, NULL, NULL);
