@@ -263,6 +263,13 @@ INLINE bool connect_in_progress(long ret)
 	       ret == -512 /* ERESTARTSYS */;
 }
 
+INLINE u8 seccomp_mode(void)
+{
+	struct task_struct *t = (void *)bpf_get_current_task();
+
+	return bpf_core_field_exists(t->seccomp) ? BPF_CORE_READ(t, seccomp.mode) : 0;
+}
+
 /*
  * A connect() that fails without a packet (no route, forbidden route) shows nowhere but in what it
  * returns.
@@ -309,6 +316,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	r->sock.tuple = p.tuple;
 	event_memory(r, &p.tuple, sk);
 	event_context(r, ctx, true);
+	r->task.seccomp = seccomp_mode();
 	event_submit(r);
 	return 0;
 }

@@ -180,9 +180,10 @@ struct rec_task {
 	u32 tid;
 	u64 cgroup; /* cgroup v2 id */
 	char comm[16];
-	u8 ending; /* enum task_ending */
-	u8 signal; /* TASK_KILLED: which */
-	u8 pad[6];
+	u8 ending;  /* enum task_ending */
+	u8 signal;  /* TASK_KILLED: which */
+	u8 seccomp; /* CONNECT: 2 if a filter is asked about its system calls, SECCOMP_MODE_FILTER */
+	u8 pad[5];
 };
 
 /*

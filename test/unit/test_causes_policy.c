@@ -336,6 +336,35 @@ static void a_program_may_forbid_connect(void **state)
 	judged(s, "unknown, unknown");
 }
 
+static void connect_eperm_is_what_is_left(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_CONNECT, to_service());
+	struct rec_bpf_prog *p;
+
+	e->err = EPERM;
+	e->task.seccomp = 2;
+	story_task(e, 12, "curl");
+	judged(s, "unknown, unknown"); /* a program of its cgroup, perhaps */
+	story_answer(s, Q_BPF_PROGS);
+	judged(s, "connect-eperm, likely");
+	assert_true(story_says(s, "runs under a seccomp filter"));
+	assert_true(story_hits(s, "pid 12 curl"));
+	assert_true(story_offers(s, "grep Seccomp /proc/12/status"));
+	e->task.seccomp = 0;
+	judged(s, "connect-eperm, likely");
+	assert_true(story_says(s, "a security module is left"));
+	e->err = EACCES;
+	judged(s, "unknown, unknown");
+	e->err = EPERM;
+	p = story_program(s, BPF_AT_CGROUP_CONNECT, 13, "no_net");
+	judged(s, "bpf-cgroup-drop, likely");
+	p->place = BPF_AT_CGROUP_EGRESS;
+	judged(s, "connect-eperm, likely");
+	story_counter(s, "XfrmOutPolBlock", 1);
+	judged(s, "xfrm-policy, likely");
+}
+
 /* ---- xfrm-policy, forwarding-off ------------------------------------------------------------- */
 
 static void an_ipsec_policy_is_told_by_the_reason_or_counted(void **state)
@@ -405,6 +434,7 @@ int main(void)
 		story_test(an_xdp_program_is_named),
 		story_test(a_cgroups_program_is_told_from_the_sockets_own_filter),
 		story_test(a_program_may_forbid_connect),
+		story_test(connect_eperm_is_what_is_left),
 		story_test(an_ipsec_policy_is_told_by_the_reason_or_counted),
 		story_test(forwarding_that_is_off_is_told_by_the_reason_or_the_setting),
 		story_test(forwarding_of_ipv6_is_one_setting_for_all),
