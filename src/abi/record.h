@@ -364,6 +364,25 @@ struct count_value {
 	u64 looked;	/* events in it of which the flow was looked at */
 };
 
+/* What becomes of connect(), for each destination. */
+struct connect_key { /* all 0: destinations beyond the size of the table */
+	u8 dst[16];
+	u32 netns;
+	u16 dport;
+	u8 family;
+	u8 pad;
+};
+
+#define CONNECT_BUCKETS 28
+#define CONNECT_TABLE_SIZE 2048
+
+struct connect_value {
+	u64 connected;
+	u64 failed;
+	u64 max_ns;
+	u64 buckets[CONNECT_BUCKETS]; /* those that took [2^n, 2^(n+1)) microseconds; the first: less, too */
+};
+
 #define REC_ASSERT_SIZE(type, bytes) \
 	_Static_assert(sizeof(struct type) == (bytes), #type " changed: bump REC_VERSION")
 REC_ASSERT_SIZE(rec_hdr, 40);
