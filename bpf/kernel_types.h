@@ -282,7 +282,13 @@ struct signal_struct {
 	void *oom_mm;
 };
 
+/* With CONFIG_SECCOMP only. */
+struct seccomp {
+	int mode;
+};
+
 struct task_struct {
+	struct seccomp seccomp;
 	int pid;
 	int tgid;
 	unsigned int flags;

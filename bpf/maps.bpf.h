@@ -129,6 +129,9 @@ TABLE(pids_map, BPF_MAP_TYPE_HASH, 8192, u32, u8);
 TABLE(socks_map, BPF_MAP_TYPE_LRU_HASH, 16384, u64, u8);
 TABLE(ports_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, u8);
 TABLE(syn_seen_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct syn_seen);
+TABLE(connect_began_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, u64);
+TABLE(connects_map, BPF_MAP_TYPE_HASH, CONNECT_TABLE_SIZE, struct connect_key,
+      struct connect_value);
 TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
 TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
 TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
@@ -149,6 +152,8 @@ MAP(pids_map, pids);
 MAP(socks_map, socks);
 MAP(ports_map, ports);
 MAP(syn_seen_map, syn_seen);
+MAP(connect_began_map, connect_began);
+MAP(connects_map, connects);
 MAP(syn_sent_map, syn_sent);
 MAP(rst_seen_map, rst_seen);
 MAP(closed_map, closed);

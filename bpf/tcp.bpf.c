@@ -110,6 +110,71 @@ INLINE int error_report(void *ctx, struct sock *sk)
 	return 0;
 }
 
+INLINE u32 log2_bucket(u64 us)
+{
+	u32 n = 0;
+
+	for (u32 bits = 16; bits; bits /= 2) {
+		if (us >> bits) {
+			us >>= bits;
+			n += bits;
+		}
+	}
+	return n < CONNECT_BUCKETS ? n : CONNECT_BUCKETS - 1;
+}
+
+static const struct connect_value no_connects; /* there is no stack for it */
+
+/* A full table counts what has no row in the row of all others, which user space has made. */
+INLINE struct connect_value *connect_row(const struct rec_tuple *t, u32 netns)
+{
+	struct connect_key key = {.netns = netns, .dport = t->dport, .family = t->family},
+			   others = {};
+	struct connect_value *row;
+
+	__builtin_memcpy(key.dst, t->dst, sizeof(key.dst));
+	row = bpf_map_lookup_elem(&connects, &key);
+	if (row)
+		return row;
+	bpf_map_update_elem(&connects, &key, &no_connects, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&connects, &key);
+	return row ?: bpf_map_lookup_elem(&connects, &others);
+}
+
+/* What became of a connect(), and how long it took: counted only, as most succeed. */
+INLINE void count_connect(struct sock *sk, int old_state, int new_state)
+{
+	u64 id = (u64)sk, now = bpf_ktime_get_ns(), *began;
+	struct rec_packet p = {.ctinfo = CTINFO_NONE};
+	struct connect_value *row;
+	u32 netns, bucket;
+
+	if (new_state == TCP_SYN_SENT)
+		bpf_map_update_elem(&connect_began, &id, &now, BPF_ANY);
+	if (old_state != TCP_SYN_SENT || (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE))
+		return;
+	began = bpf_map_lookup_elem(&connect_began, &id);
+	if (!began)
+		return;
+	now -= *began;
+	bpf_map_delete_elem(&connect_began, &id);
+	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
+	sock_tuple((u64)sk, &p.tuple);
+	row = wanted(&p, (u64)sk, netns, 0, false) ? connect_row(&p.tuple, netns) : NULL;
+	if (!row)
+		return;
+	if (new_state == TCP_CLOSE) {
+		__sync_fetch_and_add(&row->failed, 1);
+		return;
+	}
+	bucket = log2_bucket(now / 1000);
+	__sync_fetch_and_add(&row->connected, 1);
+	if (bucket < CONNECT_BUCKETS)
+		__sync_fetch_and_add(&row->buckets[bucket], 1);
+	if (now > row->max_ns)
+		row->max_ns = now;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 {
@@ -144,6 +209,8 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		forget_close(sk);
 	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED)
 		worth = note_established(sk);
+	if (cfg.connects)
+		count_connect(sk, old_state, new_state);
 	if (cfg.errors_by_state && new_state == TCP_CLOSE)
 		error_report(ctx, sk);
 	/*
@@ -263,6 +330,13 @@ INLINE bool connect_in_progress(long ret)
 	       ret == -512 /* ERESTARTSYS */;
 }
 
+INLINE u8 seccomp_mode(void)
+{
+	struct task_struct *t = (void *)bpf_get_current_task();
+
+	return bpf_core_field_exists(t->seccomp) ? BPF_CORE_READ(t, seccomp.mode) : 0;
+}
+
 /*
  * A connect() that fails without a packet (no route, forbidden route) shows nowhere but in what it
  * returns.
@@ -309,6 +383,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	r->sock.tuple = p.tuple;
 	event_memory(r, &p.tuple, sk);
 	event_context(r, ctx, true);
+	r->task.seccomp = seccomp_mode();
 	event_submit(r);
 	return 0;
 }

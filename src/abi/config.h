@@ -123,7 +123,8 @@ struct config {
 	u32 burst_flow;
 	u8 all;		    /* noise too */
 	u8 errors_by_state; /* nothing reports socket errors here: a socket's last state does */
-	u8 pad[6];
+	u8 connects;	    /* count what becomes of connect(), by destination */
+	u8 pad[5];
 	struct config_nft nft;
 	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */

@@ -240,6 +240,20 @@ struct rec_ct_top {
 	u8 pad[4];
 };
 
+/* How many local ports lead to one address and port, and who holds most of them. */
+struct rec_ports {
+	struct rec_hdr hdr;
+	u64 question;
+	u32 held;      /* ports of the range with a connection to it */
+	u32 time_wait; /* … of them in TIME_WAIT, which no process holds */
+	u32 top_held;  /* … of them of the process that has most */
+	u32 pid;       /* that process, 0 unknown */
+	u16 low, high; /* net.ipv4.ip_local_port_range */
+	u8 pad[4];
+	char comm[16];
+	char container[80];
+};
+
 struct rec_symbol {
 	struct rec_hdr hdr;
 	u64 addr;      /* the address asked */

@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 4
+#define REC_VERSION 5
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -58,6 +58,7 @@ typedef int64_t s64;
 	X(NFQUEUE, "nfqueue", rec_nfqueue, "netfilter queue looked up")                             \
 	X(LINK, "link", rec_link, "network device looked up")                                       \
 	X(CT_TOP, "conntrack_top", rec_ct_top, "heaviest user of conntrack looked up")              \
+	X(PORTS, "ports", rec_ports, "local ports looked up")                                       \
 	X(SYMBOL, "symbol", rec_symbol, "kernel symbol resolved")                                   \
 	X(ANSWER, "answer", rec_answer, "lookup finished")
 /* clang-format on */
@@ -179,9 +180,10 @@ struct rec_task {
 	u32 tid;
 	u64 cgroup; /* cgroup v2 id */
 	char comm[16];
-	u8 ending; /* enum task_ending */
-	u8 signal; /* TASK_KILLED: which */
-	u8 pad[6];
+	u8 ending;  /* enum task_ending */
+	u8 signal;  /* TASK_KILLED: which */
+	u8 seccomp; /* CONNECT: 2 if a filter is asked about its system calls, SECCOMP_MODE_FILTER */
+	u8 pad[5];
 };
 
 /*
@@ -362,6 +364,25 @@ struct count_value {
 	u64 looked;	/* events in it of which the flow was looked at */
 };
 
+/* What becomes of connect(), for each destination. */
+struct connect_key { /* all 0: destinations beyond the size of the table */
+	u8 dst[16];
+	u32 netns;
+	u16 dport;
+	u8 family;
+	u8 pad;
+};
+
+#define CONNECT_BUCKETS 28
+#define CONNECT_TABLE_SIZE 2048
+
+struct connect_value {
+	u64 connected;
+	u64 failed;
+	u64 max_ns;
+	u64 buckets[CONNECT_BUCKETS]; /* those that took [2^n, 2^(n+1)) microseconds; the first: less, too */
+};
+
 #define REC_ASSERT_SIZE(type, bytes) \
 	_Static_assert(sizeof(struct type) == (bytes), #type " changed: bump REC_VERSION")
 REC_ASSERT_SIZE(rec_hdr, 40);
@@ -387,6 +408,7 @@ REC_ASSERT_SIZE(rec_bpf_prog, 304);
 REC_ASSERT_SIZE(rec_nfqueue, 88);
 REC_ASSERT_SIZE(rec_link, 112);
 REC_ASSERT_SIZE(rec_ct_top, 88);
+REC_ASSERT_SIZE(rec_ports, 168);
 REC_ASSERT_SIZE(rec_symbol, 176);
 REC_ASSERT_SIZE(rec_answer, 72);
 

@@ -58,7 +58,10 @@ static int config_fill(const struct watch_options *o, struct config *c)
 {
 	int err;
 
-	*c = (struct config){.burst_key = BURST_KEY, .burst_flow = BURST_FLOW, .all = o->all};
+	*c = (struct config){.burst_key = BURST_KEY,
+			     .burst_flow = BURST_FLOW,
+			     .all = o->all,
+			     .connects = o->connect_latency};
 	config_hosts(&o->host, SIDE_EITHER, c);
 	config_hosts(&o->src, SIDE_SRC, c);
 	config_hosts(&o->dst, SIDE_DST, c);

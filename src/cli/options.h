@@ -88,6 +88,7 @@ struct watch_options {
 	/* output */
 	bool json;
 	bool all;
+	bool connect_latency;
 	bool stacks;
 	bool quiet;
 	int color; /* enum color_when */

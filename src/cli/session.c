@@ -256,6 +256,11 @@ struct summing {
 	struct out_summary sum;
 };
 
+static void netns_name(const struct rec_netns *ns, char *ret, size_t size)
+{
+	str_copy(ret, size, world_is_host(ns) ? "host" : ns->name[0] ? ns->name : ns->container);
+}
+
 static void add_count(void *arg, const struct count_key *key, const struct count_value *v,
 		      const char *reason)
 {
@@ -282,10 +287,45 @@ static void add_count(void *arg, const struct count_key *key, const struct count
 				 (unsigned long long)sym->offset);
 	}
 	if (ns)
-		str_copy(row->netns, sizeof(row->netns),
-			 world_is_host(ns) ? "host"
-			 : ns->name[0]	   ? ns->name
-					   : ns->container);
+		netns_name(ns, row->netns, sizeof(row->netns));
+}
+
+struct connects {
+	struct session *s;
+	VEC(struct out_connects) rows;
+};
+
+static void add_connects(void *arg, const struct connect_key *key, const struct connect_value *v)
+{
+	struct connects *c = arg;
+	struct out_connects *row = vec_push(&c->rows);
+	const struct rec_netns *ns = world_netns(c->s->world, key->netns);
+
+	if (!row)
+		return;
+	*row = (struct out_connects){.key = *key, .value = *v};
+	if (ns)
+		netns_name(ns, row->netns, sizeof(row->netns));
+}
+
+static int most_connects(const void *a, const void *b)
+{
+	const struct connect_value *x = &((const struct out_connects *)a)->value;
+	const struct connect_value *y = &((const struct out_connects *)b)->value;
+	uint64_t m = x->connected + x->failed, n = y->connected + y->failed;
+
+	return m < n ? 1 : m > n ? -1 : 0;
+}
+
+static void print_connects(struct session *s)
+{
+	struct connects c = {.s = s};
+
+	(void)live_connects(s->live, add_connects, &c);
+	qsort(c.rows.v, c.rows.n, c.rows.n ? sizeof(c.rows.v[0]) : 1, most_connects);
+	for (size_t i = 0; i < c.rows.n; i++)
+		(s->o->json ? jsonl_connects : text_connects)(&s->out, &c.rows.v[i]);
+	vec_free(&c.rows);
 }
 
 void session_print_summary(struct session *s, bool command, int status)
@@ -293,6 +333,8 @@ void session_print_summary(struct session *s, bool command, int status)
 	struct summing sum = {.s = s};
 
 	incidents_tell(s->incidents, UINT64_MAX);
+	if (s->o->connect_latency)
+		print_connects(s);
 	live_counts(s->live, add_count, &sum);
 	sum.sum.questions_unanswered = s->refused;
 	sum.sum.evicted = track_evicted(s->track);

@@ -62,6 +62,8 @@ const struct option_def watch_option_defs[] = {
 	{"all", 0, OPT_FLAG, FIELD(all), SHOWN, .help = "every record, not only failures"},
 	{"json", 0, OPT_FLAG, FIELD(json), SHOWN, .help = "one JSON object a line (docs/json.md)"},
 	{"stacks", 0, OPT_FLAG, FIELD(stacks), SHOWN, .help = "the kernel and user stack of each event"},
+	{"connect-latency", 0, OPT_FLAG, FIELD(connect_latency), SHOWN,
+	 .help = "at the end, how long connect() took, by destination"},
 	{"quiet", 'q', OPT_FLAG, FIELD(quiet), SHOWN, .help = "no armed line and, in text, no summary: verdicts only"},
 	{"color", 0, OPT_WORD, .arg = "WHEN", FIELD(color), SHOWN, .words = color_words,
 	 .help = "auto (on a terminal), always or never"},

@@ -93,6 +93,11 @@ static void need_details(const struct rec_event *e, struct question *q)
 		/* Of an entry that is being made: who else has what its answers will look like? */
 		if (e->pkt.has & PKT_CT)
 			q->tuple = e->pkt.ct_reply;
+		/* What arrived at a socket has been translated: the entry is known by what that sends. */
+		else if (e->sock.flags & SOCK_PRESENT && tuple_is_whole(&e->sock.tuple))
+			q->tuple = e->sock.tuple;
+		else if (strcmp(e->reason_name, "TCP_INVALID_SYN") == 0)
+			q->tuple = tuple_reverse(&e->pkt.tuple);
 		break;
 	default:
 		break;
@@ -307,7 +312,8 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	if (!best.cause)
 		return 0;
 	best.v.events = events ? events : 1;
-	if (best.v.certainty != CERTAINTY_CERTAIN)
+	/* Where a packet was lost may be certain; who wanted it is what they might have told. */
+	if (best.v.certainty != CERTAINTY_CERTAIN || best.cause->rank == RANK_PLACE)
 		tell_failed_lookups(tl, &best.v);
 	if (tl->open)
 		verdict_evidence(&best.v,

@@ -22,6 +22,7 @@
 enum cause_rank {
 	RANK_ROOT,	  /* this host did it, and this is why */
 	RANK_CONSEQUENCE, /* what a connection met: reset, refused, unanswered */
+	RANK_PLACE,	  /* where on this host it was lost, but not who wanted that */
 	RANK_LAST,	  /* nothing better is known */
 };
 
@@ -287,6 +288,17 @@ bool reset_without_socket(const struct judge *j);
 /* A SYN that opens a connection, not a SYN-ACK. */
 bool packet_is_syn(const struct rec_packet *p);
 
+/* ---- a SYN that met an old connection: causes/challenge_ack.c, time_wait_answer.c ------------- */
+
+/*
+ * Was the SYN under judgement answered with a challenge ACK, or did it meet TIME_WAIT, to its harm? Where
+ * it can't be a stray duplicate of the SYN that made the socket, less is asked for.
+ */
+bool judge_challenge(const struct judge *j, bool no_duplicate);
+bool judge_time_wait(const struct judge *j);
+/* The old connection's state, "alive" if it isn't known. */
+const char *challenge_state(const struct judge *j);
+
 /* ---- BPF programs: causes/bpf_tc_drop.c ------------------------------------------------------ */
 
 #define PROGRAMS_SHOWN 5
@@ -300,6 +312,15 @@ struct programs {
 void fact_programs(const struct judge *j, uint32_t places, struct programs *ret);
 /* Names the program or the candidates; adds commands. */
 void tell_programs(struct judge *j, const struct programs *ps);
+
+/* ---- a handshake that this host lost: causes/syn_dropped_here.c, unknown.c -------------------- */
+
+/* The drop under judgement, or the one that a connect() met which failed; NULL: none was seen. */
+const struct rec_event *judge_handshake_loss(const struct judge *j);
+/* Did a connect() end, unanswered? */
+bool fact_unanswered(const struct rec_event *e);
+/* What the kernel says of the drop under judgement, and commands that show more. */
+void tell_drop(struct judge *j);
 
 /* ---- words ----------------------------------------------------------------------------------- */
 

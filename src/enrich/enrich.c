@@ -35,6 +35,7 @@ ASSERT_QUESTION_AT(rec_bpf_prog);
 ASSERT_QUESTION_AT(rec_nfqueue);
 ASSERT_QUESTION_AT(rec_link);
 ASSERT_QUESTION_AT(rec_ct_top);
+ASSERT_QUESTION_AT(rec_ports);
 ASSERT_QUESTION_AT(rec_answer);
 
 /* A kind of question. Questions of one price share a rate limit. */
@@ -61,6 +62,7 @@ static const struct {
 	[Q_NFQUEUES_BIT] = {nfqueues_answer, EXPENSIVE},
 	[Q_CONNTRACK_TOP_BIT] = {conntrack_top_answer, EXPENSIVE},
 	[Q_LINK_BIT] = {link_answer, CHEAP},
+	[Q_PORTS_BIT] = {ports_answer, EXPENSIVE},
 };
 
 /* Nanoseconds per question on average; a second's worth may come at once. */

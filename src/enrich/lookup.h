@@ -49,6 +49,7 @@ int bpf_progs_answer(struct lookup *l);
 int nfqueues_answer(struct lookup *l);
 int conntrack_top_answer(struct lookup *l);
 int link_answer(struct lookup *l);
+int ports_answer(struct lookup *l);
 
 /* The kernel's interfaces want the family's own bytes of an address: the last 4, or all 16. */
 static inline const uint8_t *addr_bytes(const uint8_t addr[16], bool v4)

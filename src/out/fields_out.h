@@ -17,7 +17,10 @@
 #define NORMAL "\033[0m"
 
 extern const struct field verdict_fields[]; /* of struct verdict */
-extern const struct field summary_fields[]; /* of struct out_summary */
+extern const struct field summary_fields[];
+extern const struct field connects_fields[];
+/* Fills c->latency, which the caller frees. */
+void connects_steps(struct out_connects *c); /* of struct out_summary */
 
 /* VEC of anything. */
 struct out_vec {

@@ -192,3 +192,14 @@ void jsonl_summary(const struct out_options *o, const struct out_summary *s)
 	object_fill(line, summary_fields, s, NULL);
 	line_write(o, line);
 }
+
+void jsonl_connects(const struct out_options *o, const struct out_connects *c)
+{
+	struct out_connects own = *c;
+	json_t *line = line_start("connects");
+
+	connects_steps(&own);
+	object_fill(line, connects_fields, &own, NULL);
+	vec_free(&own.latency);
+	line_write(o, line);
+}

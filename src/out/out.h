@@ -20,6 +20,18 @@ struct out_count { /* one exact counter for the summary */
 	char netns[64];
 };
 
+struct out_step { /* of a histogram */
+	uint64_t from_us;
+	uint64_t count;
+};
+
+struct out_connects {		/* what became of connect() to one destination */
+	struct connect_key key; /* all 0: other destinations */
+	struct connect_value value;
+	char netns[64];
+	VEC(struct out_step) latency; /* filled where it is printed */
+};
+
 struct out_summary {
 	uint64_t seen, shown, suppressed, lost; /* events: seen = shown + suppressed + lost */
 	uint64_t questions_unanswered;		/* lookups refused by the rate limit */
@@ -59,5 +71,7 @@ void jsonl_record(const struct out_options *o, const struct rec_hdr *r,
 		  const struct out_symbols *syms);
 void text_summary(const struct out_options *o, const struct out_summary *s);
 void jsonl_summary(const struct out_options *o, const struct out_summary *s);
+void text_connects(const struct out_options *o, const struct out_connects *c);
+void jsonl_connects(const struct out_options *o, const struct out_connects *c);
 
 #endif

@@ -115,3 +115,30 @@ const struct field summary_fields[] = {
 	FIELD(INT, struct out_summary, command_status, "command_status", NULL, .when = has_command),
 	{.type = FIELD_END},
 };
+
+/* ---- connects -------------------------------------------------------------------------------- */
+
+static bool has_destination(const void *base)
+{
+	return ((const struct out_connects *)base)->key.family;
+}
+
+static const struct field step_fields[] = {
+	FIELD(UINT, struct out_step, from_us, "from_us", NULL),
+	FIELD(UINT, struct out_step, count, "count", NULL),
+	{.type = FIELD_END},
+};
+
+const struct field connects_fields[] = {
+	FIELD(UINT, struct out_connects, key.family, "family", NULL, .when = has_destination),
+	FIELD(ADDR, struct out_connects, key.dst, "dst", NULL, .when = has_destination),
+	FIELD(UINT, struct out_connects, key.dport, "dst_port", NULL, .when = has_destination),
+	FIELD(STRING, struct out_connects, netns, "netns", NULL, .optional = true),
+	FIELD(UINT, struct out_connects, key.netns, "netns_inum", NULL, .optional = true),
+	FIELD(UINT, struct out_connects, value.connected, "connected", NULL),
+	FIELD(UINT, struct out_connects, value.failed, "failed", NULL),
+	FIELD(NS, struct out_connects, value.max_ns, "max_ns", NULL, .optional = true),
+	FIELD(LIST, struct out_connects, latency, "latency", NULL,
+	      .u.items = {step_fields, sizeof(struct out_step)}),
+	{.type = FIELD_END},
+};

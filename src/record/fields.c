@@ -377,6 +377,20 @@ static const struct field ct_top_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field ports_fields[] = {
+	HEADER,
+	QUESTION(rec_ports),
+	FIELD(UINT, struct rec_ports, held, "held", "held"),
+	FIELD(UINT, struct rec_ports, time_wait, "time_wait", "time_wait"),
+	FIELD(UINT, struct rec_ports, low, "first_port", "first_port"),
+	FIELD(UINT, struct rec_ports, high, "last_port", "last_port"),
+	FIELD(UINT, struct rec_ports, top_held, "top_held", "top_held"),
+	FIELD(UINT, struct rec_ports, pid, "pid", "pid", .optional = true),
+	FIELD(STRING, struct rec_ports, comm, "comm", "comm", .optional = true),
+	FIELD(STRING, struct rec_ports, container, "container", "container", .optional = true),
+	{.type = FIELD_END},
+};
+
 static bool link_is_port(const void *base)
 {
 	return ((const struct rec_link *)base)->port_state != 0xff;
@@ -429,7 +443,7 @@ const struct field *record_fields(unsigned kind)
 		[REC_ANSWER] = answer_fields,	[REC_HOOK] = hook_fields,
 		[REC_RULE] = rule_fields,	[REC_BPF_PROG] = bpf_prog_fields,
 		[REC_NFQUEUE] = nfqueue_fields, [REC_LINK] = link_fields,
-		[REC_CT_TOP] = ct_top_fields,
+		[REC_CT_TOP] = ct_top_fields,	[REC_PORTS] = ports_fields,
 	};
 
 	if (REC_KIND_IS_EVENT(kind))

@@ -210,6 +210,7 @@ static const struct field ending_fields[] = {
 	FIELD(HEX, struct rec_task, cgroup, "cgroup", NULL, .optional = true),
 	FIELD(NAME, struct rec_task, ending, "ending", NULL, .optional = true,
 	      .u.name = task_ending_name),
+	FIELD(UINT, struct rec_task, seccomp, "seccomp", NULL, .optional = true),
 	FIELD(NAME, struct rec_task, signal, "signal", NULL, .when = task_was_killed,
 	      .u.name = signal_name),
 	{.type = FIELD_END},

@@ -27,7 +27,8 @@
 	X(BPF_PROGS, "bpf_programs") /* those at `ifindex`, or at the cgroup `cgroup`: rec_bpf_prog */                  \
 	X(NFQUEUES, "nfqueues")	  /* the queues of `netns` and who listens: rec_nfqueue */                              \
 	X(CONNTRACK_TOP, "conntrack_top") /* who has most conntrack entries in `netns`: rec_ct_top */                  \
-	X(LINK, "link")		  /* the device `ifindex` of `netns`: one rec_link */
+	X(LINK, "link")		  /* the device `ifindex` of `netns`: one rec_link */                                  \
+	X(PORTS, "ports")	  /* local ports of `netns` in use for tuple.dst and its port, and by whom: one rec_ports */
 /* clang-format on */
 
 enum question_bit {

@@ -83,3 +83,24 @@ int live_counts(struct live *l,
 		fn(arg, &(struct count_key){0}, &sum, "");
 	return err;
 }
+
+int live_connects(struct live *l,
+		  void (*fn)(void *arg, const struct connect_key *key,
+			     const struct connect_value *v),
+		  void *arg)
+{
+	int fd = bpf_map__fd(l->skel->maps.connects);
+	struct connect_key key, next;
+	struct connect_value value;
+	void *at = NULL;
+
+	while (!bpf_map_get_next_key(fd, at, &next)) {
+		if (bpf_map_lookup_elem(fd, &next, &value))
+			return -errno;
+		if (value.connected || value.failed)
+			fn(arg, &next, &value);
+		key = next;
+		at = &key;
+	}
+	return 0;
+}

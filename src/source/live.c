@@ -113,6 +113,17 @@ static int open_programs(struct live *l, const struct btf *btf, const struct btf
 	return btf_trim(conntrack ? conntrack : btf, bpf_object__btf(l->skel->obj), l->btf_fd);
 }
 
+/* The row of all destinations for which there is no room later. */
+static int connects_others(struct live *l)
+{
+	const struct connect_value none = {0};
+	const struct connect_key others = {0};
+
+	return bpf_map_update_elem(bpf_map__fd(l->skel->maps.connects), &others, &none, BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
 static void programs_close(struct live *l)
 {
 	hook_links_free(&l->hook_links);
@@ -139,7 +150,12 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
 	probes_choose(l, btf);
 	config_fill(l, o);
 	failed_program[0] = '\0';
+	/* It takes memory only where it is asked for. */
+	if (!o->config.connects)
+		(void)bpf_map__set_max_entries(l->skel->maps.connects, 1);
 	err = tcpwhy_bpf__load(l->skel);
+	if (!err)
+		err = connects_others(l);
 	if (!err)
 		close_fd(&l->btf_fd);
 	return err;

@@ -73,6 +73,12 @@ int live_counts(struct live *l,
 			   const char *reason_name),
 		void *arg);
 
+/* What became of connect(), for each destination; the key is all 0 for those that found no room. */
+int live_connects(struct live *l,
+		  void (*fn)(void *arg, const struct connect_key *key,
+			     const struct connect_value *v),
+		  void *arg);
+
 int live_watch_pid(struct live *l, uint32_t pid);
 /* What comes for this port of a namespace is a watched task's: a socket that listens already. */
 int live_watch_port(struct live *l, uint32_t netns, uint16_t port);

@@ -124,9 +124,9 @@ static void connect_refused_as_connect_says(void **state)
 	judged(s, "unknown, unknown");
 }
 
-/* ---- connect-timeout ------------------------------------------------------------------------- */
+/* ---- syn-unanswered, syn-dropped-here ------------------------------------------------------------------------- */
 
-static void connect_timeout_is_certain_if_syns_left(void **state)
+static void syn_unanswered_is_certain_if_syns_left(void **state)
 {
 	struct story *s = *state;
 	struct rec_event *e = connect_ends(s, ETIMEDOUT);
@@ -134,7 +134,7 @@ static void connect_timeout_is_certain_if_syns_left(void **state)
 
 	e->sock.retransmits = 3;
 	left(e, 4);
-	judged(s, "connect-timeout, certain");
+	judged(s, "syn-unanswered, certain");
 	assert_true(story_says(s, "4 SYNs to 10.0.2.2:8080 left this host through eth0 within 7.0 "
 				  "s"));
 	assert_true(story_says(s, "The kernel gave up (ETIMEDOUT)"));
@@ -144,29 +144,29 @@ static void connect_timeout_is_certain_if_syns_left(void **state)
 	r = story_route(s, "10.0.2.2", UNICAST, 0);
 	assert_true(str_copy(r->ifname, sizeof(r->ifname), "eth0"));
 	e->mem.syn_tuple = tcp("10.0.3.2", 1024, "10.0.2.2", 8080);
-	judged(s, "connect-timeout, certain");
+	judged(s, "syn-unanswered, certain");
 	assert_true(story_says(s, "the route goes through eth0"));
 	assert_true(story_says(s, "they left translated (NAT), as 10.0.3.2:1024"));
 }
 
-static void connect_timeout_given_up_by_the_program(void **state)
+static void syn_unanswered_given_up_by_the_program(void **state)
 {
 	struct story *s = *state;
 	struct rec_event *e = connect_ends(s, 0);
 
 	e->sock.retransmits = 1;
 	left(e, 2);
-	judged(s, "connect-timeout, certain");
+	judged(s, "syn-unanswered, certain");
 	assert_true(story_says(s, "The program gave up waiting"));
 	assert_true(story_says(s, "after 1 retransmission:"));
 }
 
-static void connect_timeout_is_likely_if_no_syn_was_seen(void **state)
+static void syn_dropped_here_is_likely_if_no_syn_was_seen(void **state)
 {
 	struct story *s = *state;
 
 	connect_ends(s, ETIMEDOUT);
-	judged(s, "connect-timeout, likely");
+	judged(s, "syn-dropped-here, likely");
 	assert_true(story_says(s, "no SYN was seen leaving through a device"));
 }
 
@@ -190,7 +190,7 @@ static void other_ends_are_no_failure(void **state)
 	judged(s, "no verdict");
 }
 
-static void connect_timeout_where_the_syn_arrived(void **state)
+static void syn_unanswered_where_the_syn_arrived(void **state)
 {
 	struct story *s = *state;
 	struct rec_event *there = story_event(s, REC_SYN_AGAIN, to_service());
@@ -198,18 +198,59 @@ static void connect_timeout_where_the_syn_arrived(void **state)
 	there->hdr.netns = INSIDE;
 	left(connect_ends(s, ETIMEDOUT), 4);
 	story_netns(s, INSIDE, "server");
-	judged(s, "connect-timeout, certain");
+	judged(s, "syn-unanswered, certain");
 	assert_true(story_says(s, "they arrived in netns server"));
+	assert_true(story_offers(s, "ss -ltn 'sport = :8080'"));
+	assert_false(story_offers(s, "further down the path"));
 }
 
-static void connect_timeout_is_not_it_where_this_host_dropped_the_syn(void **state)
+static void syn_dropped_here_is_certain_if_it_was_seen(void **state)
 {
 	struct story *s = *state;
 
 	story_drop(s, to_service(), "TC_EGRESS")->pkt.tcp_flags = SYN;
 	left(connect_ends(s, ETIMEDOUT), 4);
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	assert_true(story_says(s, "a traffic control filter on the way out said drop"));
+}
+
+static void a_lost_syn_is_told_at_the_end_too(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_drop(s, to_service(), "PKT_TOO_BIG");
+
+	e->pkt.tcp_flags = SYN;
+	judged(s, "no verdict"); /* path MTU discovery drops on purpose */
+	left(connect_ends(s, ETIMEDOUT), 4);
+	judged(s, "syn-dropped-here, certain");
+	assert_true(story_says(s, "the connection then failed with ETIMEDOUT"));
+	e->pkt.tcp_flags = ACK;
+	judged(s, "unknown, unknown");
+}
+
+static void answer_dropped_here_is_a_lost_syn_ack(void **state)
+{
+	struct story *s = *state;
+	const struct rec_tuple t = to_service();
+	struct rec_event *e = story_drop(s, tuple_reverse(&t), "QDISC_DROP");
+
+	e->pkt.tcp_flags = SYN | ACK;
+	left(connect_ends(s, ETIMEDOUT), 4);
+	judged(s, "answer-dropped-here, certain");
+	assert_true(story_says(s, "10.0.2.2:8080 answered 10.0.1.2:50000"));
+	assert_true(story_offers(s, "tc -s qdisc show"));
+	e->pkt.tcp_flags = ACK;
+	judged(s, "unknown, unknown");
+	e->pkt.tcp_flags = RST | ACK; /* that is an answer, too, and its loss another story */
+	judged(s, "syn-unanswered, certain");
+}
+
+static void a_syn_without_listener_is_not_dropped_in_silence(void **state)
+{
+	struct story *s = *state;
+
+	story_drop(s, to_service(), "NO_SOCKET")->pkt.tcp_flags = SYN;
+	assert_null(strstr(story_judge(s), "dropped-here"));
 }
 
 static void a_syn_that_was_only_repeated_is_no_failure_yet(void **state)
@@ -348,10 +389,10 @@ static void given_up_while_waiting_for_the_neighbour(void **state)
 	judged(s, "connect-unreachable, likely");
 	assert_true(story_says(s, "does not answer ARP on eth0, so not one SYN left"));
 	n->state = NUD_REACHABLE;
-	judged(s, "connect-timeout, likely");
+	judged(s, "syn-dropped-here, likely");
 	n->state = NUD_INCOMPLETE;
 	left(e, 3);
-	judged(s, "connect-timeout, certain");
+	judged(s, "syn-unanswered, certain");
 }
 
 static void unreachable_on_a_router_without_route(void **state)
@@ -420,7 +461,7 @@ static void a_connect_that_times_out_is_not_silence(void **state)
 
 	silence(s);
 	left(connect_ends(s, ETIMEDOUT), 6);
-	judged(s, "connect-timeout, certain");
+	judged(s, "syn-unanswered, certain");
 }
 
 static void no_local_cause_for_a_reset_that_passes(void **state)
@@ -447,7 +488,7 @@ static void unknown_tells_what_was_seen(void **state)
 
 	e->pkt.tcp_flags = TCPHDR_SYN;
 	assert_true(str_copy(e->ifname, sizeof(e->ifname), "eth1"));
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	assert_true(story_says(s, "a traffic control filter on the way in said drop"));
 	assert_true(story_offers(s, "tc filter show dev eth1 ingress"));
 	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), "NOT_SPECIFIED"));
@@ -484,13 +525,16 @@ int main(void)
 		story_test(connect_refused_by_a_reset),
 		story_test(connect_refused_by_icmp),
 		story_test(connect_refused_as_connect_says),
-		story_test(connect_timeout_is_certain_if_syns_left),
-		story_test(connect_timeout_given_up_by_the_program),
-		story_test(connect_timeout_is_likely_if_no_syn_was_seen),
+		story_test(syn_unanswered_is_certain_if_syns_left),
+		story_test(syn_unanswered_given_up_by_the_program),
+		story_test(syn_dropped_here_is_likely_if_no_syn_was_seen),
 		story_test(connect_closed_at_once_is_no_failure),
 		story_test(other_ends_are_no_failure),
-		story_test(connect_timeout_where_the_syn_arrived),
-		story_test(connect_timeout_is_not_it_where_this_host_dropped_the_syn),
+		story_test(syn_unanswered_where_the_syn_arrived),
+		story_test(syn_dropped_here_is_certain_if_it_was_seen),
+		story_test(a_lost_syn_is_told_at_the_end_too),
+		story_test(answer_dropped_here_is_a_lost_syn_ack),
+		story_test(a_syn_without_listener_is_not_dropped_in_silence),
 		story_test(a_syn_that_was_only_repeated_is_no_failure_yet),
 		story_test(unreachable_without_a_route),
 		story_test(unreachable_by_a_route_that_forbids),

@@ -44,7 +44,7 @@ static void rp_filter_is_not_any_bad_source(void **state)
 	e->pkt.tcp_flags = SYN;
 	for (size_t i = 0; i < ARRAY_SIZE(near); i++) {
 		assert_true(str_copy(e->reason_name, sizeof(e->reason_name), near[i]));
-		judged(s, "unknown, unknown");
+		judged(s, "syn-dropped-here, certain");
 	}
 }
 

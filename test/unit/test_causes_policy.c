@@ -258,7 +258,7 @@ static void a_tc_program_is_named_if_it_is_alone(void **state)
 	story_answer(s, Q_BPF_PROGS);
 	story_program(s, BPF_AT_TC_EGRESS, 11, "out")->ifindex = 7;
 	story_program(s, BPF_AT_TC_INGRESS, 12, "elsewhere")->ifindex = 8;
-	judged(s, "unknown, unknown"); /* a filter of another kind */
+	judged(s, "syn-dropped-here, certain"); /* a filter of another kind */
 	p = story_program(s, BPF_AT_TC_INGRESS, 13, "guard");
 	p->ifindex = 7;
 	p->pid = 321;
@@ -303,14 +303,14 @@ static void a_cgroups_program_is_told_from_the_sockets_own_filter(void **state)
 	struct rec_event *e = story_drop(s, to_service(), "SOCKET_FILTER");
 
 	e->pkt.tcp_flags = SYN;
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	story_program(s, BPF_AT_CGROUP_EGRESS, 12, "out");
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	story_program(s, BPF_AT_CGROUP_INGRESS, 13, "sd_fw_ingress");
 	judged(s, "bpf-cgroup-drop, likely");
 	assert_true(story_says(s, "sd_fw_ingress (id 13, cgroup-ingress)"));
 	story_program(s, BPF_AT_SOCKET, 14, "own");
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	story_reason(e, "BPF_CGROUP_EGRESS");
 	judged(s, "bpf-cgroup-drop, certain");
 	assert_true(story_says(s, "out (id 12, cgroup-egress)"));
@@ -334,6 +334,35 @@ static void a_program_may_forbid_connect(void **state)
 	judged(s, "xfrm-policy, likely");
 	e->err = EACCES;
 	judged(s, "unknown, unknown");
+}
+
+static void connect_eperm_is_what_is_left(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_CONNECT, to_service());
+	struct rec_bpf_prog *p;
+
+	e->err = EPERM;
+	e->task.seccomp = 2;
+	story_task(e, 12, "curl");
+	judged(s, "unknown, unknown"); /* a program of its cgroup, perhaps */
+	story_answer(s, Q_BPF_PROGS);
+	judged(s, "connect-eperm, likely");
+	assert_true(story_says(s, "runs under a seccomp filter"));
+	assert_true(story_hits(s, "pid 12 curl"));
+	assert_true(story_offers(s, "grep Seccomp /proc/12/status"));
+	e->task.seccomp = 0;
+	judged(s, "connect-eperm, likely");
+	assert_true(story_says(s, "a security module is left"));
+	e->err = EACCES;
+	judged(s, "unknown, unknown");
+	e->err = EPERM;
+	p = story_program(s, BPF_AT_CGROUP_CONNECT, 13, "no_net");
+	judged(s, "bpf-cgroup-drop, likely");
+	p->place = BPF_AT_CGROUP_EGRESS;
+	judged(s, "connect-eperm, likely");
+	story_counter(s, "XfrmOutPolBlock", 1);
+	judged(s, "xfrm-policy, likely");
 }
 
 /* ---- xfrm-policy, forwarding-off ------------------------------------------------------------- */
@@ -405,6 +434,7 @@ int main(void)
 		story_test(an_xdp_program_is_named),
 		story_test(a_cgroups_program_is_told_from_the_sockets_own_filter),
 		story_test(a_program_may_forbid_connect),
+		story_test(connect_eperm_is_what_is_left),
 		story_test(an_ipsec_policy_is_told_by_the_reason_or_counted),
 		story_test(forwarding_that_is_off_is_told_by_the_reason_or_the_setting),
 		story_test(forwarding_of_ipv6_is_one_setting_for_all),

@@ -204,7 +204,7 @@ static void every_cause_is_listed_and_has_what_it_needs(void **state)
 		for (size_t i = 0; i < n; i++)
 			assert_string_not_equal(c->id, diagnose_cause(i)->id);
 	}
-	assert_int_equal(n, 44);
+	assert_int_equal(n, 49);
 	assert_true(unknown_seen);
 }
 
@@ -387,10 +387,10 @@ static void a_setting_that_is_not_there_is_no_failed_lookup(void **state)
 	story_drop(s, to_service(), "SECURITY_HOOK")->pkt.tcp_flags = SYN;
 	a = story_answer(s, Q_SYSCTL);
 	a->err = -ENOENT;
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	assert_false(story_says(s, "could not be made"));
 	a->err = -EPERM;
-	judged(s, "unknown, unknown");
+	judged(s, "syn-dropped-here, certain");
 	assert_true(story_says(s, "1 lookups could not be made (EPERM)"));
 }
 

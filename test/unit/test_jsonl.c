@@ -248,6 +248,7 @@ static void every_field_is_documented(void **state)
 
 	check_documented(verdict_fields, doc, "verdict");
 	check_documented(summary_fields, doc, "summary");
+	check_documented(connects_fields, doc, "connects");
 	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
 		_cleanup_strbuf_ struct strbuf name = {0};
 
@@ -267,13 +268,43 @@ static void every_documented_field_is_there(void **state)
 		const char *name = row + 4;
 		size_t len = strcspn(name, "`");
 		bool found = is_own_field(name, len) || is_field(verdict_fields, name, len) ||
-			     is_field(summary_fields, name, len);
+			     is_field(summary_fields, name, len) ||
+			     is_field(connects_fields, name, len);
 
 		for (unsigned kind = REC_NONE + 1; !found && kind < REC_KIND_COUNT; kind++)
 			found = is_field(record_fields(kind), name, len);
 		if (!found)
 			fail_msg("docs/json.md tells of `%.*s`, which is no field", (int)len, name);
 	}
+}
+
+static void connects_have_their_steps(void **state)
+{
+	struct out_connects c = {.value = {.connected = 3, .failed = 1, .max_ns = 900000}};
+	struct capture cap;
+	json_t *line, *steps;
+	(void)state;
+
+	c.key = (struct connect_key){
+		.netns = 7, .dport = 443, .family = 6, .dst = {0xfd, [15] = 1}};
+	c.value.buckets[0] = 1;
+	c.value.buckets[9] = 2;
+	capture_start(&cap);
+	jsonl_connects(&cap.o, &c);
+	line = capture_json(&cap);
+	assert_string_equal(json_text(line, "type"), "connects");
+	assert_string_equal(json_text(line, "dst"), "fd00::1");
+	assert_int_equal(json_number(line, "dst_port"), 443);
+	assert_int_equal(json_number(line, "connected"), 3);
+	assert_int_equal(json_number(line, "failed"), 1);
+	assert_int_equal(json_number(line, "max_ns"), 900000);
+	steps = json_object_get(line, "latency");
+	assert_int_equal(json_array_size(steps), 2);
+	assert_int_equal(json_number(json_array_get(steps, 0), "from_us"), 0);
+	assert_int_equal(json_number(json_array_get(steps, 1), "from_us"), 512);
+	assert_int_equal(json_number(json_array_get(steps, 1), "count"), 2);
+	json_decref(line);
+	capture_end(&cap);
 }
 
 int main(void)
@@ -284,6 +315,7 @@ int main(void)
 		cmocka_unit_test(jsonl_record_shows_what_is_there),
 		cmocka_unit_test(records_of_icmp_errors),
 		cmocka_unit_test(community_id_of_icmp_needs_the_type),
+		cmocka_unit_test(connects_have_their_steps),
 		cmocka_unit_test(every_field_is_documented),
 		cmocka_unit_test(every_documented_field_is_there),
 	};

@@ -394,6 +394,44 @@ static void random_records_can_be_printed(void **state)
 	}
 }
 
+static void connects_are_a_plot(void **state)
+{
+	struct out_connects c = {.key = {.netns = 4026531840u, .dport = 8080, .family = 4},
+				 .value = {.connected = 83, .failed = 2, .max_ns = 1234567}};
+	struct capture cap;
+	(void)state;
+
+	memcpy(c.key.dst, (const uint8_t[16]){[10] = 0xff, 0xff, 10, 0, 0, 3}, 16);
+	c.value.buckets[7] = 80;
+	c.value.buckets[9] = 2;
+	c.value.buckets[10] = 1;
+	capture_start(&cap);
+	text_connects(&cap.o, &c);
+	assert_string_equal(capture_text(&cap), "connect() to 10.0.0.3:8080 from netns 4026531840: "
+						"83 connected, 2 "
+						"failed, at most 1.2 ms\n"
+						"    128 us "
+						"████████████████████████████████████████ 80\n"
+						"    256 us 0\n"
+						"    512 us █ 2\n"
+						"    1.0 ms ▌ 1\n");
+	capture_end(&cap);
+}
+
+static void connects_that_all_failed_have_no_plot(void **state)
+{
+	struct out_connects c = {.value = {.failed = 2}, .netns = "client"};
+	struct capture cap;
+	(void)state;
+
+	capture_start(&cap);
+	text_connects(&cap.o, &c);
+	assert_string_equal(capture_text(&cap), "connect() to other destinations from netns "
+						"client: "
+						"0 connected, 2 failed\n");
+	capture_end(&cap);
+}
+
 static void a_full_device_is_no_crash(void **state)
 {
 	_cleanup_verdict_ struct verdict v = verdict_make();
@@ -439,6 +477,8 @@ int main(void)
 		cmocka_unit_test(escapes_make_strings_harmless),
 		cmocka_unit_test(hostile_names_break_nothing),
 		cmocka_unit_test(random_records_can_be_printed),
+		cmocka_unit_test(connects_are_a_plot),
+		cmocka_unit_test(connects_that_all_failed_have_no_plot),
 		cmocka_unit_test(a_full_device_is_no_crash),
 	};
 

@@ -281,6 +281,8 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_bpf_prog, pad);
 	} else if (kind == REC_CT_TOP) {
 		EXCEPT(c, rec_ct_top, pad);
+	} else if (kind == REC_PORTS) {
+		EXCEPT(c, rec_ports, pad);
 	} else if (kind == REC_LINK) {
 		EXCEPT(c, rec_link, pad);
 	}

@@ -348,6 +348,11 @@ struct rec_nfqueue *story_queue(struct story *s, uint32_t queue, uint32_t pid)
 	return q;
 }
 
+struct rec_ports *story_ports(struct story *s)
+{
+	return story_add(s, REC_PORTS);
+}
+
 struct rec_link *story_link(struct story *s, uint8_t port_state)
 {
 	struct rec_link *l = story_add(s, REC_LINK);

@@ -91,6 +91,7 @@ struct rec_rule *story_rule(struct story *s, enum rule_maker maker, uint64_t han
 struct rec_bpf_prog *story_program(struct story *s, enum bpf_place place, uint32_t id,
 				   const char *name);
 struct rec_nfqueue *story_queue(struct story *s, uint32_t queue, uint32_t pid);
+struct rec_ports *story_ports(struct story *s);
 struct rec_link *story_link(struct story *s, uint8_t port_state);
 /* What netfilter's probes saw of e: the function of h was entered last, and all are watched. */
 void story_entered(struct story *s, struct rec_event *e, const struct rec_hook *h);

@@ -5,6 +5,8 @@ import re
 _LISTS = ("evidence", "hit", "fix")
 _TEXTS = ("event", "explanation", "netns", "interface")
 _CERTAINTIES = ("unknown", "likely", "certain")
+# What is said where the cause isn't known: something failed; a packet of a handshake was lost here.
+_UNEXPLAINED = ("unknown", "syn-dropped-here", "answer-dropped-here")
 
 
 def _as_list(value):
@@ -114,7 +116,7 @@ def _less_certain(want, verdict, addresses):
 
 
 def _unknown(want, verdict, addresses):
-    return verdict.get("cause") == "unknown" and _same_place(want, verdict, addresses)
+    return verdict.get("cause") in _UNEXPLAINED and _same_place(want, verdict, addresses)
 
 
 def _honest(wanted, verdicts, allow_other, addresses):

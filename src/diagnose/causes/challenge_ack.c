@@ -29,7 +29,7 @@ static bool is_new_syn(const struct rec_event *e)
 }
 
 /* Of the old connection: as the kernel tells (since 6.11), or a lookup. */
-static const char *state(const struct judge *j)
+const char *challenge_state(const struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	struct rec_tuple here = tuple_reverse(&e->pkt.tuple);
@@ -89,15 +89,22 @@ static void evidence(struct judge *j)
 				 (unsigned long long)fact_counter(j, counters[0]));
 }
 
+bool judge_challenge(const struct judge *j, bool no_duplicate)
+{
+	const struct rec_event *e = j->ev;
+
+	return concerns(e) && packet_is_syn(&e->pkt) &&
+	       !(e->sock.flags & (SOCK_TIMEWAIT | SOCK_REQUEST)) && !is_own_syn(e) &&
+	       fact_syn_suffers(j, no_duplicate || is_new_syn(e));
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	const struct rec_tuple *t = &e->pkt.tuple;
 	const char *prefix = say_netns_prefix(j, e->hdr.netns);
 
-	if (!concerns(e) || !packet_is_syn(&e->pkt) ||
-	    e->sock.flags & (SOCK_TIMEWAIT | SOCK_REQUEST) || is_own_syn(e) ||
-	    !fact_syn_suffers(j, is_new_syn(e)))
+	if (!judge_challenge(j, false))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
 	verdict_explain(j->v,
@@ -105,7 +112,7 @@ static bool judge(struct judge *j)
 			"here is still %s. The kernel does not believe such a SYN, as it might be "
 			"forged: it answered with an ACK of the old connection (a challenge ACK), "
 			"not with a SYN-ACK.",
-			say_tuple(t), state(j));
+			say_tuple(t), challenge_state(j));
 	verdict_explain(j->v, "A client that did begin anew sends a reset for this ACK, which "
 			      "clears the old connection away, and tries again. Where that reset "
 			      "gets lost, it can't connect.");

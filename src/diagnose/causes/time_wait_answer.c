@@ -40,7 +40,7 @@ static bool is_likely(const struct judge *j)
 	       !(e->pkt.tcp_flags & TCPHDR_SYN) && remains(j, &e->pkt.tuple);
 }
 
-static bool is_certain(const struct judge *j)
+bool judge_time_wait(const struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
@@ -121,7 +121,7 @@ static void fixes(struct judge *j)
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
-	bool certain = is_certain(j);
+	bool certain = judge_time_wait(j);
 	bool from_client = e->hdr.kind == REC_RST_SENT && !packet_is_syn(&e->pkt);
 	struct rec_tuple syn = from_client ? tuple_reverse(&e->pkt.tuple) : e->pkt.tuple;
 	int64_t rfc1337;

@@ -5,7 +5,7 @@
 
 /* A failure that no cause explains: what was seen, and what would have to be seen to tell. */
 
-static void tell_drop(struct judge *j)
+void tell_drop(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 	const char *words = drop_reason(e->reason_name)->words;

@@ -51,6 +51,30 @@ def judged_at_the_end(sandbox):
     assert [v["cause"] for v in watch.verdicts()] == ["no-listener"], watch.text()
 
 
+@case("--connect-latency counts each connect(), also those of which no record is shown")
+def connect_latency(sandbox):
+    options, fail = refusing(sandbox)
+    watch = sandbox.watch("--netns", "client", "--connect-latency", json_lines=True)
+    server, client = App("server"), App("client")
+    listener = server.listen(8080)
+    for _ in range(200):
+        connection = client.connect(8080)
+        listener.accept().close()
+        connection.close()
+    for _ in range(3):
+        fail(8001)
+    watch.finish()
+    found = {row["dst_port"]: row for row in watch.lines() if row["type"] == "connects"}
+    assert set(found) == {8080, 8001}, found
+    good, bad = found[8080], found[8001]
+    assert (good["connected"], good["failed"]) == (200, 0), good
+    assert sum(step["count"] for step in good["latency"]) == 200, good
+    assert good["dst"] == sandbox["server4"] and good["netns_inum"] == sandbox.netns("client"), good
+    longest = good["latency"][-1]["from_us"]
+    assert longest <= good["max_ns"] // 1000 < 2 * max(longest, 1), good
+    assert (bad["connected"], bad["failed"], bad["latency"]) == (0, 3, []), bad
+
+
 @case("nothing happened: it says so")
 def nothing(sandbox):
     options, _ = refusing(sandbox)

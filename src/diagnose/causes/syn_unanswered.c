@@ -29,58 +29,59 @@ static const struct rec_route *route_of(const struct judge *j)
 	return NULL;
 }
 
+static void tell_arrival(struct judge *j, const struct rec_event *there)
+{
+	verdict_explain(j->v, "They arrived in %s, on this same host, and got no answer there.",
+			say_netns(j, there->hdr.netns));
+	verdict_evidence(j->v, "they arrived in %s through %s", say_netns(j, there->hdr.netns),
+			 there->ifname);
+	verdict_fix(j->v, "lists only",
+		    "%sss -ltn 'sport = :%u'; nft list ruleset; nstat -asz 'TcpExtListen*'   "
+		    "(there: does anybody listen, does a program hold packets back?)",
+		    say_netns_prefix(j, there->hdr.netns), there->pkt.tuple.dport);
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *there = arrived(j);
 	const struct rec_memory *m = &e->mem;
 	const struct rec_route *r = route_of(j);
-	uint64_t took = m->syn_first_ns ? e->hdr.mono_ns - m->syn_first_ns : 0;
-	bool gave_up = !e->sock.err;
 
-	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE ||
-	    (e->sock.err && e->sock.err != ETIMEDOUT) || fact_loss(j))
+	if (!fact_unanswered(e) || !m->syn_count || fact_loss(j))
 		return false;
-	j->v->certainty = m->syn_count ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
-	if (m->syn_count)
-		verdict_explain(j->v,
-				"%u SYN%s to %s left this host through %s within %s, and nobody "
-				"answered. %s",
-				m->syn_count, m->syn_count == 1 ? "" : "s", say_dst(&e->sock.tuple),
-				m->syn_ifname, say_time(took),
-				gave_up ? "The program gave up waiting and closed the socket."
-					: "The kernel gave up (ETIMEDOUT).");
-	else
-		verdict_explain(j->v,
-				"The connection to %s was tried and %s, but no SYN was seen "
-				"leaving through a device: it "
-				"was lost within this host.",
-				say_dst(&e->sock.tuple),
-				gave_up ? "given up by the program" : "timed out");
+	j->v->certainty = CERTAINTY_CERTAIN;
+	verdict_explain(j->v,
+			"%u SYN%s to %s left %s through %s within %s, and nobody "
+			"answered. %s",
+			m->syn_count, m->syn_count == 1 ? "" : "s", say_dst(&e->sock.tuple),
+			there ? "their namespace" : "this host", m->syn_ifname,
+			say_time(e->hdr.mono_ns - m->syn_first_ns),
+			e->sock.err ? "The kernel gave up (ETIMEDOUT)."
+				    : "The program gave up waiting and closed the socket.");
 	verdict_evidence(j->v, "SYN_SENT to CLOSE after %u retransmission%s: %s",
 			 e->sock.retransmits, e->sock.retransmits == 1 ? "" : "s", say_stack(j, e));
-	if (m->syn_count && !tuple_equal(&m->syn_tuple, &e->sock.tuple))
+	if (!tuple_equal(&m->syn_tuple, &e->sock.tuple))
 		verdict_evidence(j->v, "they left translated (NAT), as %s",
 				 say_tuple(&m->syn_tuple));
 	if (r)
 		verdict_evidence(j->v, "the route goes through %s%s%s", r->ifname,
 				 r->has_gateway ? ", gateway " : "",
 				 r->has_gateway ? say_addr(r->gateway) : "");
-	if (there)
-		verdict_evidence(j->v, "they arrived in %s through %s, on this same host",
-				 say_netns(j, there->hdr.netns), there->ifname);
 	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this "
 			       "connection");
 	hit_all(j);
-	verdict_fix(j->v, "none",
-		    "look further down the path: is %s up, does a firewall there or between drop "
-		    "packets to port "
-		    "%u? (tcpdump there: do the SYNs arrive?)",
-		    say_addr(e->sock.tuple.dst), e->sock.tuple.dport);
+	if (there)
+		tell_arrival(j, there);
+	else
+		verdict_fix(j->v, "none",
+			    "look further down the path: is %s up, does a firewall there or "
+			    "between drop packets to port %u? (tcpdump there: do the SYNs arrive?)",
+			    say_addr(e->sock.tuple.dst), e->sock.tuple.dport);
 	return true;
 }
 
-const struct cause cause_connect_timeout = {
-	.id = "connect-timeout",
+const struct cause cause_syn_unanswered = {
+	.id = "syn-unanswered",
 	.rank = RANK_CONSEQUENCE,
 	.kinds = KIND(STATE),
 	.needs = Q_ROUTE,
