@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/existing.h"
+#include "cli/recorder.h"
 #include "cli/session.h"
 #include "record/reason.h"
 #include "record/record.h"
@@ -256,6 +257,13 @@ static int watch(struct session *s, struct command_run *command, int signals)
 {
 	struct config config;
 
+	if (s->o->record.path) {
+		_cleanup_strbuf_ struct strbuf why = {0};
+		int err = recorder_open(&s->o->record, &s->recorder, &why);
+
+		if (err)
+			return fail(why.s ? why.s : strerror(-err));
+	}
 	session_load_symbols(s);
 	if (config_fill(s->o, &config) < 0 || start_live(s, command, &config) < 0)
 		return EXIT_FAILURE;
@@ -279,7 +287,7 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	command_wait(command);
 	session_trace_end(s);
 	session_print_summary(s, command->pid != 0, command->status);
-	if (s->broken_output)
+	if (s->broken_output || (s->recorder && recorder_failed(s->recorder)))
 		return EXIT_FAILURE;
 	return command->pid ? command->status : EXIT_SUCCESS;
 }

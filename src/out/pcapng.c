@@ -238,7 +238,7 @@ void pcapng_record(struct pcapng_writer *w, const struct rec_hdr *rec,
 	record_words(rec, syms, &message);
 	if (REC_KIND_IS_EVENT(rec->kind))
 		add_packet(w, (const struct rec_event *)rec, message.s ? message.s : "", verdict);
-	entry_start(&entry, "record", rec->wall_ns);
+	entry_start(&entry, "record", rec->wall_ns ? rec->wall_ns : w->wall_ns);
 	add_text(&entry, "MESSAGE", message.s);
 	if (codec_encode(w->codec, rec, add_member, &entry) == 0)
 		add_block(w, PCAPNG_JOURNAL, &entry);

@@ -13,6 +13,7 @@
 struct pcapng_writer {
 	struct codec *codec;
 	struct strbuf to;
+	uint64_t wall_ns; /* of what has no time: symbols */
 	VEC(struct {
 		uint32_t ifindex;
 		char ifname[16];

@@ -92,6 +92,8 @@ static void verdict_head(const struct out_options *o, const struct verdict *v, s
 		strbuf_addf(&head, "  netns %s", v->netns_name);
 	else if (v->netns)
 		strbuf_addf(&head, "  netns %u", v->netns);
+	if (v->host[0])
+		strbuf_addf(&head, "  on %s", v->host);
 	add_painted(o, BOLD, head.s, out);
 	strbuf_addc(out, '\n');
 }

@@ -218,17 +218,21 @@ static int block_take(struct reading *r)
 	return err;
 }
 
-int pcapng_read(const void *file, size_t size, const struct pcapng_sink *sink,
+int pcapng_read(struct codec *codec, const void *file, size_t size, const struct pcapng_sink *sink,
 		struct pcapng_stats *stats, struct strbuf *why)
 {
-	struct reading r = {.file = file, .size = size, .sink = sink, .stats = stats, .why = why};
-	int err = codec_new(&r.codec);
+	struct reading r = {.file = file,
+			    .size = size,
+			    .codec = codec,
+			    .sink = sink,
+			    .stats = stats,
+			    .why = why};
+	int err = 0;
 
 	*stats = (struct pcapng_stats){0};
 	if (!err && !size)
 		err = damaged(&r, "the file is empty");
 	while (!err && r.at < r.size)
 		err = block_take(&r);
-	codec_free(r.codec);
 	return err;
 }

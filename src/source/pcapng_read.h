@@ -30,7 +30,7 @@ struct pcapng_stats {
  * 0; -EBADMSG if the file is damaged or was cut off, with one sentence in why, after handing over all
  * that stands before that; or the sink's error. why also has a sentence about the first bad record.
  */
-int pcapng_read(const void *file, size_t size, const struct pcapng_sink *sink,
+int pcapng_read(struct codec *codec, const void *file, size_t size, const struct pcapng_sink *sink,
 		struct pcapng_stats *stats, struct strbuf *why);
 
 #endif

@@ -190,6 +190,14 @@ bool track_question(struct track *t, struct question *ret)
 	return true;
 }
 
+void track_unanswered(struct track *t, const struct question *q)
+{
+	struct entry *e = store_by_id(&t->store, q->id);
+
+	if (e && e->tl.open)
+		e->tl.open--;
+}
+
 /* ---- records in ------------------------------------------------------------------------------ */
 
 /* A failed connect() has lost its port: which timeline was its socket's? */

@@ -69,6 +69,9 @@ int track_add(struct track *t, const struct rec_hdr *rec);
 /* The next open question to be asked: true, or false if there is none. */
 bool track_question(struct track *t, struct question *ret);
 
+/* Nobody will answer this question, and nothing is to be said of that. */
+void track_unanswered(struct track *t, const struct question *q);
+
 /*
  * The next timeline to be judged at `now` (CLOCK_MONOTONIC), NULL if none; the caller must call
  * track_judged().

@@ -107,7 +107,7 @@ static int read_it(const void *file, size_t size, struct heard *h, struct pcapng
 	const struct pcapng_sink sink = {hear_recording, hear_record, hear_loss, h};
 
 	*h = (struct heard){0};
-	return pcapng_read(file, size, &sink, stats, why);
+	return pcapng_read(writer.codec, file, size, &sink, stats, why);
 }
 
 static void what_was_written_is_read(void **state)
