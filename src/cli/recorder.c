@@ -173,13 +173,19 @@ static void add_symbol(struct recorder *r, const struct world *w, uint64_t addr)
 	world_add(r->written, &sym->hdr);
 }
 
-static void add_netns(struct recorder *r, const struct world *w, uint32_t inum)
+/* As no question's answer, and known in time, though it may have been found out later. */
+static void add_netns(struct recorder *r, const struct world *w, const struct rec_hdr *of)
 {
-	const struct rec_netns *ns = inum ? world_netns(w, inum) : NULL;
+	const struct rec_netns *ns = of->netns ? world_netns(w, of->netns) : NULL;
+	struct rec_netns known;
 
-	if (!ns || world_netns(r->written, inum))
+	if (!ns || world_netns(r->written, of->netns))
 		return;
-	pcapng_record(&r->writer, &ns->hdr, NULL, NULL);
+	known = *ns;
+	known.question = 0;
+	known.hdr.mono_ns = of->mono_ns;
+	known.hdr.wall_ns = of->wall_ns;
+	pcapng_record(&r->writer, &known.hdr, NULL, NULL);
 	world_add(r->written, &ns->hdr);
 }
 
@@ -214,7 +220,7 @@ static void add_record(struct recorder *r, const struct rec_hdr *rec, const stru
 		add_event_symbols(r, w, (const struct rec_event *)rec);
 	if (rec->kind == REC_HOOK)
 		add_symbol(r, w, ((const struct rec_hook *)rec)->function);
-	add_netns(r, w, rec->netns);
+	add_netns(r, w, rec);
 	pcapng_record(&r->writer, rec, &syms, v);
 }
 

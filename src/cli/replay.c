@@ -13,6 +13,7 @@ struct item {
 	struct rec_hdr *rec; /* owned; NULL: events were lost here */
 	uint64_t arrival;    /* when it came, CLOCK_MONOTONIC */
 	size_t order;	     /* in the files */
+	bool known;	     /* to the world only: no answer to a question */
 };
 
 /* A question that was answered. */
@@ -21,6 +22,8 @@ struct asked {
 	uint32_t what;
 	uint32_t netns;
 	uint64_t id; /* of the timeline, when it was recorded */
+	uint64_t arrival;
+	bool taken; /* one answer, one question */
 };
 
 /* A timeline's id as recorded, and what it is now. */
@@ -35,6 +38,7 @@ struct replay {
 	VEC(struct asked) asked; /* in order */
 	struct renamed *renamed;
 	size_t at;
+	uint64_t now_ns;     /* on the run's clock */
 	uint64_t to_wall_ns; /* from the run's clock to the time of day */
 	struct session s;
 };
@@ -46,7 +50,7 @@ static bool is_event(const struct item *i)
 
 static bool is_lookup(const struct item *i)
 {
-	return i->rec && !REC_KIND_IS_EVENT(i->rec->kind) && i->rec->kind != REC_SYMBOL;
+	return i->rec && !REC_KIND_IS_EVENT(i->rec->kind) && !i->known;
 }
 
 /* Every lookup's struct has the question right behind the header. */
@@ -84,6 +88,13 @@ static int take_recording(void *arg, const struct recording *recording)
 	return run->run && run->host ? 0 : -ENOMEM;
 }
 
+/* Symbols, and who a namespace is, if that is no answer: what recorder.c puts before what speaks of it. */
+static bool is_known(const struct rec_hdr *rec)
+{
+	return rec->kind == REC_SYMBOL ||
+	       (rec->kind == REC_NETNS && !((const struct rec_netns *)rec)->question);
+}
+
 static int add_item(struct loading *l, const struct rec_hdr *rec, uint64_t arrival)
 {
 	static const struct recording unknown = {"", "", ""};
@@ -98,7 +109,7 @@ static int add_item(struct loading *l, const struct rec_hdr *rec, uint64_t arriv
 	}
 	if (copy)
 		memcpy(copy, rec, rec->size);
-	*slot = (struct item){copy, arrival, l->run->items.n};
+	*slot = (struct item){copy, arrival, l->run->items.n, rec && is_known(rec)};
 	return 0;
 }
 
@@ -270,22 +281,23 @@ static int index_questions(struct replay *r)
 		slot = vec_push(&r->asked);
 		if (!slot)
 			return -ENOMEM;
-		*slot = (struct asked){a->asked_ns, a->what, a->hdr.netns, a->question};
+		*slot = (struct asked){.ns = a->asked_ns,
+				       .what = a->what,
+				       .netns = a->hdr.netns,
+				       .id = a->question,
+				       .arrival = r->items.v[i].arrival};
 	}
 	if (r->asked.n)
 		qsort(r->asked.v, r->asked.n, sizeof(*r->asked.v), by_asked);
 	return 0;
 }
 
-/* Who the namespaces are was known when the recorded verdicts were made, even if found out later. */
-static void know_world(struct replay *r)
+static void find_clock(struct replay *r)
 {
-	for (size_t i = 0; i < r->items.n; i++) {
+	for (size_t i = 0; i < r->items.n && !r->to_wall_ns; i++) {
 		const struct rec_hdr *rec = r->items.v[i].rec;
 
-		if (rec && (rec->kind == REC_NETNS || rec->kind == REC_SYMBOL))
-			world_add(r->s.world, rec);
-		if (rec && rec->mono_ns && rec->wall_ns > rec->mono_ns && !r->to_wall_ns)
+		if (rec && rec->mono_ns && rec->wall_ns > rec->mono_ns)
 			r->to_wall_ns = rec->wall_ns - rec->mono_ns;
 	}
 }
@@ -302,7 +314,7 @@ static int prepare(struct replay *r, const struct watch_options *o)
 	lookups_arrive(r);
 	qsort(r->items.v, r->items.n, sizeof(*r->items.v), by_arrival);
 	drop_doubles(r);
-	know_world(r);
+	find_clock(r);
 	return index_questions(r);
 }
 
@@ -332,19 +344,23 @@ static bool rename_to(struct replay *r, uint64_t was, uint64_t is)
 	return true;
 }
 
-/* Two events of the same nanosecond may have asked the same. */
+/* One event may have asked the same more than once: of several sysctls, say. */
 void replay_ask(struct replay *r, const struct question *q)
 {
-	const struct asked key = {q->event_ns, q->kind, q->netns, 0};
-	const struct asked *found =
-		r->asked.n ? bsearch(&key, r->asked.v, r->asked.n, sizeof(key), by_asked) : NULL;
+	const struct asked key = {.ns = q->event_ns, .what = q->kind, .netns = q->netns};
 	const struct asked *end = r->asked.v + r->asked.n;
+	struct asked *found = NULL;
 
+	if (r->asked.n)
+		found = bsearch(&key, r->asked.v, r->asked.n, sizeof(key), by_asked);
 	while (found && found > r->asked.v && !by_asked(found - 1, &key))
 		found--;
-	for (; found && found < end && !by_asked(found, &key); found++)
-		if (rename_to(r, found->id, q->id))
-			return;
+	for (; found && found < end && !by_asked(found, &key); found++) {
+		if (found->taken || found->arrival < r->now_ns || !rename_to(r, found->id, q->id))
+			continue;
+		found->taken = true;
+		return;
+	}
 	track_unanswered(r->s.track, q);
 }
 
@@ -357,7 +373,10 @@ static void play_item(struct replay *r, struct item *item)
 
 	while ((next = session_next_ns(s)) <= item->arrival && !session_enough(s))
 		session_step(s, next);
-	if (!item->rec) {
+	r->now_ns = item->arrival;
+	if (item->known) {
+		world_add(s->world, item->rec);
+	} else if (!item->rec) {
 		s->lost++;
 		s->lost_ns = item->arrival;
 	} else if (is_event(item)) {

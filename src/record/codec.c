@@ -16,43 +16,35 @@ struct codec {
 	size_t next; /* members mostly come in the order of their table: where the last one was found */
 };
 
-/* A table may show one member in several ways: the first is taken. */
-static bool is_there(const member_vec *members, const struct field *f, uint16_t base)
-{
-	for (size_t i = 0; i < members->n; i++)
-		if (members->v[i].base + members->v[i].f->offset == base + f->offset)
-			return true;
-	return false;
-}
-
+/*
+ * Adds the members of a table and of those in it. A table may show one member in several ways: the first is
+ * taken. seen: where in the record members begin that are there already.
+ */
 static int members_add(member_vec *members, const struct field *f, uint16_t base,
-		       const char *prefix)
+		       const char *prefix, bool *seen)
 {
 	int err = 0;
 
 	for (; f->type != FIELD_END && !err; f++) {
+		bool group = f->type == FIELD_GROUP || f->type == FIELD_TUPLE;
+		uint16_t at = (uint16_t)(base + f->offset);
 		char name[NAME_MAX_LEN];
 		struct member *m;
 
 		snprintf(name, sizeof(name), "%s%s%s", prefix, f->name ? f->name : "",
-			 f->name && (f->type == FIELD_GROUP || f->type == FIELD_TUPLE) ? "_" : "");
-		switch (f->type) {
-		case FIELD_GROUP:
-		case FIELD_TUPLE:
-			err = members_add(members, f->u.group, (uint16_t)(base + f->offset), name);
+			 f->name && group ? "_" : "");
+		if (group) {
+			err = members_add(members, f->u.group, at, name, seen);
 			continue;
-		case FIELD_HOOK: /* made of other members */
-		case FIELD_ICMP:
-		case FIELD_COMMUNITY:
-			continue;
-		default:
-			break;
 		}
-		if (is_there(members, f, base))
+		/* The last three are made of other members. */
+		if (seen[at] || f->type == FIELD_HOOK || f->type == FIELD_ICMP ||
+		    f->type == FIELD_COMMUNITY)
 			continue;
 		m = vec_push(members);
 		if (!m)
 			return -ENOMEM;
+		seen[at] = true;
 		m->f = f;
 		m->base = base;
 		str_copy(m->name, sizeof(m->name), name);
@@ -65,8 +57,11 @@ int codec_new(struct codec **ret)
 	struct codec *c = calloc(1, sizeof(*c));
 	int err = c ? 0 : -ENOMEM;
 
-	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT && !err; kind++)
-		err = members_add(&c->kinds[kind], record_fields(kind), 0, "");
+	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT && !err; kind++) {
+		bool seen[sizeof(union codec_record)] = {false};
+
+		err = members_add(&c->kinds[kind], record_fields(kind), 0, "", seen);
+	}
 	if (err)
 		codec_free(c);
 	else
