@@ -25,7 +25,7 @@ struct recorder {
 	struct failed failed[FAILED_MAX];
 	size_t next;
 	char run[64];
-	bool broken;
+	bool broken, told;
 };
 
 bool recorder_failed(const struct recorder *r)
@@ -93,28 +93,49 @@ static void name_of(const struct recorder *r, uint64_t number, struct strbuf *na
 }
 
 /* FILE becomes FILE.1, FILE.1 becomes FILE.2…; the oldest goes. */
-static void rotate(struct recorder *r)
+static int make_older(const struct recorder *r)
 {
 	_cleanup_strbuf_ struct strbuf from = {0};
 	_cleanup_strbuf_ struct strbuf to = {0};
-	int err = 0;
 
-	close_fd(&r->fd);
 	name_of(r, r->o->files - 1, &from);
 	if (unlink(from.s) < 0 && errno != ENOENT)
-		err = -errno;
-	for (uint64_t n = r->o->files - 1; n-- && !err;) {
+		return -errno;
+	for (uint64_t n = r->o->files - 1; n--;) {
 		name_of(r, n, &from);
 		name_of(r, n + 1, &to);
 		if (rename(from.s, to.s) < 0 && errno != ENOENT)
-			err = -errno;
+			return -errno;
 	}
+	return 0;
+}
+
+/* In a folder of another user nothing can be renamed once privileges are dropped. */
+static int start_over(struct recorder *r, int err)
+{
+	if (!r->told)
+		fprintf(stderr, "tcpwhy: %s can't become %s.1 (%s): it starts over instead\n",
+			r->o->path, r->o->path, strerror(-err));
+	r->told = true;
+	return ftruncate(r->fd, 0) < 0 || lseek(r->fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+static void rotate(struct recorder *r)
+{
+	int err = make_older(r);
+
 	r->bytes = 0;
-	r->fd = err ? -1 : file_create(r->o->path);
-	if (r->fd < 0)
-		broken(r, "rotating", err ? -err : -r->fd);
-	else if (section(r) < 0)
-		broken(r, "rotating", ENOMEM);
+	if (err == -EACCES || err == -EPERM) {
+		err = start_over(r, err);
+	} else if (!err) {
+		close_fd(&r->fd);
+		r->fd = file_create(r->o->path);
+		err = r->fd < 0 ? r->fd : 0;
+	}
+	if (!err)
+		err = section(r);
+	if (err)
+		broken(r, "rotating", -err);
 }
 
 static void make_room(struct recorder *r)

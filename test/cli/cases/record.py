@@ -211,6 +211,22 @@ def rotated(sandbox):
         assert both == sum(alone), (alone, both)
 
 
+@case("in a folder of another user it starts over: renaming needs privileges that are dropped")
+def starts_over(sandbox):
+    with folder() as where:
+        path = f"{where}/a.pcapng"
+        client, _ = network(sandbox)
+        os.chown(where, NOBODY, NOBODY)
+        watch = record(sandbox, path, "--netns", "server", "--size", "64K")
+        for port in range(9001, 9011):
+            client.run(refused, sandbox["server4"], port)
+            watch.await_verdicts(lambda v: v)
+        watch.finish()
+        assert watch.errors().count("it starts over instead") == 1, watch.errors()
+        assert os.listdir(where) == ["a.pcapng"] and os.stat(path).st_size < 192 << 10, os.stat(path)
+        assert {v["cause"] for v in replay(sandbox, path)[0]} == {"no-listener"}
+
+
 @case("filters of a replay choose connections")
 def filtered(sandbox):
     with folder() as where:
