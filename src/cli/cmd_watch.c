@@ -116,6 +116,17 @@ static int start_live(struct session *s, const struct command_run *command,
 	return err;
 }
 
+/* Only when nothing else can fail, so that no empty file is left. */
+static int start_recorder(struct session *s)
+{
+	_cleanup_strbuf_ struct strbuf why = {0};
+	int err = recorder_open(&s->o->record, &s->recorder, &why);
+
+	if (err)
+		fail(why.s ? why.s : strerror(-err));
+	return err;
+}
+
 /*
  * "tcpwhy: armed: tracepoint tier, 10 probes": whoever starts failures after this line will see
  * them.
@@ -257,15 +268,10 @@ static int watch(struct session *s, struct command_run *command, int signals)
 {
 	struct config config;
 
-	if (s->o->record.path) {
-		_cleanup_strbuf_ struct strbuf why = {0};
-		int err = recorder_open(&s->o->record, &s->recorder, &why);
-
-		if (err)
-			return fail(why.s ? why.s : strerror(-err));
-	}
 	session_load_symbols(s);
 	if (config_fill(s->o, &config) < 0 || start_live(s, command, &config) < 0)
+		return EXIT_FAILURE;
+	if (s->o->record.path && start_recorder(s) < 0)
 		return EXIT_FAILURE;
 	(void)enrich_prepare(); /* else it is done later, by who may not be allowed to any more */
 	drop_privileges();

@@ -278,6 +278,15 @@ def two_hosts(sandbox):
         assert last.startswith("both ends of tcp ") and "client says " in last and "server says no-listener" in last, out
 
 
+@case("not root: no file is left")
+def not_root(sandbox):
+    with folder() as where:
+        os.chmod(where, 0o777)
+        sandbox.path = reachable(sandbox.path)
+        status, out, err = sandbox.call("record", "-o", f"{where}/x", user=NOBODY, group=NOBODY, extra_groups=[])
+        assert (status, out) == (1, "") and "root" in err and not os.listdir(where), (status, err)
+
+
 WRONG = (
     (("record",), 2, "record needs a file"),
     (("record", "-o"), 2, "-o needs a value: -o FILE"),
