@@ -186,6 +186,27 @@ static int section_start(struct reading *r)
 	return 0;
 }
 
+/* What else begins like this? */
+static const char *foreign(uint32_t magic)
+{
+	switch (magic) {
+	case 0xa1b2c3d4: /* microseconds, or nanoseconds; in either byte order */
+	case 0xd4c3b2a1:
+	case 0xa1b23c4d:
+	case 0x4d3cb2a1:
+		return "this is a pcap file of another program, and has no records of tcpwhy: no "
+		       "pcapng section begins";
+	case 0xfd2fb528: /* zstd */
+	case 0x28b52ffd:
+		return "this file is compressed; unpack it with zstd -d: no pcapng section begins";
+	default:
+		if ((magic & 0xffff) == 0x8b1f || magic >> 16 == 0x1f8b)
+			return "this file is compressed; unpack it with gunzip: no pcapng section "
+			       "begins";
+		return "this is no pcapng file: no section begins";
+	}
+}
+
 static int block_take(struct reading *r)
 {
 	uint32_t type = 0, total;
@@ -195,7 +216,7 @@ static int block_take(struct reading *r)
 	if (left >= sizeof(type))
 		memcpy(&type, r->file + r->at, sizeof(type));
 	if (!r->at && type != PCAPNG_SECTION)
-		return damaged(r, "this is no pcapng file: no section begins");
+		return damaged(r, foreign(type));
 	if (type == PCAPNG_SECTION) /* reads the same in either byte order */
 		err = section_start(r);
 	if (err)
