@@ -15,16 +15,25 @@ struct loading {
 	struct replay *run; /* of the records that follow */
 };
 
+static int name_host(struct replay *run, const char *host)
+{
+	free(run->host);
+	run->host = strdup(host);
+	return run->host ? 0 : -ENOMEM;
+}
+
 static int take_recording(void *arg, const struct recording *recording)
 {
 	struct loading *l = arg;
 	struct replay *run, **slot;
 
-	for (size_t i = 0; i < l->set->runs.n; i++)
-		if (!strcmp(l->set->runs.v[i]->run, recording->run)) {
-			l->run = l->set->runs.v[i];
-			return 0;
-		}
+	for (size_t i = 0; i < l->set->runs.n; i++) {
+		run = l->set->runs.v[i];
+		if (strcmp(run->run, recording->run) != 0)
+			continue;
+		l->run = run;
+		return *run->host || !*recording->host ? 0 : name_host(run, recording->host);
+	}
 	run = calloc(1, sizeof(*run));
 	slot = run ? vec_push(&l->set->runs) : NULL;
 	if (!slot) {
@@ -33,8 +42,7 @@ static int take_recording(void *arg, const struct recording *recording)
 	}
 	*slot = l->run = run;
 	run->run = strdup(recording->run);
-	run->host = strdup(recording->host);
-	return run->run && run->host ? 0 : -ENOMEM;
+	return run->run ? name_host(run, recording->host) : -ENOMEM;
 }
 
 /* Symbols, and who a namespace is, if that is no answer: what recorder.c puts before what speaks of it. */
@@ -62,9 +70,14 @@ static int add_item(struct loading *l, const struct rec_hdr *rec, uint64_t arriv
 	return 0;
 }
 
-static int take_record(void *arg, const struct rec_hdr *rec)
+static int take_record(void *arg, const struct rec_hdr *rec, const char *run)
 {
-	return add_item(arg, rec, rec->mono_ns);
+	struct loading *l = arg;
+	int err = 0;
+
+	if (run && (!l->run || strcmp(l->run->run, run)))
+		err = take_recording(l, &(struct recording){.host = "", .run = run});
+	return err ? err : add_item(l, rec, rec->mono_ns);
 }
 
 static int take_loss(void *arg, uint64_t mono_ns)

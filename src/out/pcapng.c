@@ -211,6 +211,7 @@ void pcapng_section(struct pcapng_writer *w, const struct pcapng_host *host)
 	_cleanup_strbuf_ struct strbuf message = {0};
 
 	w->interfaces.n = 0;
+	str_copy(w->run, sizeof(w->run), host->run);
 	add_u32(&body, PCAPNG_BYTE_ORDER);
 	add_u16(&body, 1);
 	add_u16(&body, 0);
@@ -220,6 +221,8 @@ void pcapng_section(struct pcapng_writer *w, const struct pcapng_host *host)
 	add_text_option(&body, PCAPNG_OPT_PROGRAM, "tcpwhy " TCPWHY_VERSION);
 	add_u32(&body, 0);
 	add_block(w, PCAPNG_SECTION, &body);
+	/* Other programs take the link type of a file from what stands before its first packet or entry. */
+	(void)interface_number(w, &(struct rec_event){0});
 	entry_start(&entry, "recording", host->wall_ns);
 	strbuf_addf(&message, "tcpwhy " TCPWHY_VERSION " records on %s (%s)", host->name, host->os);
 	add_text(&entry, "MESSAGE", message.s);
@@ -240,6 +243,7 @@ void pcapng_record(struct pcapng_writer *w, const struct rec_hdr *rec,
 		add_packet(w, (const struct rec_event *)rec, message.s ? message.s : "", verdict);
 	entry_start(&entry, "record", rec->wall_ns ? rec->wall_ns : w->wall_ns);
 	add_text(&entry, "MESSAGE", message.s);
+	add_text(&entry, RECORDING_RUN, w->run);
 	if (codec_encode(w->codec, rec, add_member, &entry) == 0)
 		add_block(w, PCAPNG_JOURNAL, &entry);
 }

@@ -14,6 +14,7 @@ struct pcapng_writer {
 	struct codec *codec;
 	struct strbuf to;
 	uint64_t wall_ns; /* of what has no time: symbols */
+	char run[64];
 	VEC(struct {
 		uint32_t ifindex;
 		char ifname[16];

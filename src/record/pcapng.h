@@ -33,7 +33,8 @@
  */
 #define RECORDING_PREFIX "TCPWHY_"
 #define RECORDING_TYPE "TCPWHY_TYPE"
-#define RECORDING_RUN "TCPWHY_RUN"	   /* one run of tcpwhy, whatever it is split into */
+#define RECORDING_RUN \
+	"TCPWHY_RUN" /* one run of tcpwhy, whatever it is split into; of records, too */
 #define RECORDING_VERSION "TCPWHY_VERSION" /* of tcpwhy */
 #define RECORDING_HOST "_HOSTNAME"
 

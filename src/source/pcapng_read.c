@@ -92,10 +92,13 @@ static void bad_record(struct reading *r, const char *what, const char *value)
 static int take_record(struct reading *r, char *at, char *end)
 {
 	union codec_record rec = {0};
+	const char *run = NULL;
 	struct entry_field f;
 	char name[64];
 
 	while (entry_next(&at, end, &f)) {
+		if (!strcmp(f.name, RECORDING_RUN))
+			run = f.value;
 		if (!member_name(f.name, name, sizeof(name)))
 			continue;
 		if (!strcmp(name, "kind")) {
@@ -115,7 +118,7 @@ static int take_record(struct reading *r, char *at, char *end)
 		return 0;
 	}
 	r->stats->records++;
-	return r->sink->record(r->sink->arg, &rec.hdr);
+	return r->sink->record(r->sink->arg, &rec.hdr, run);
 }
 
 static int take_recording(struct reading *r, char *at, char *end)

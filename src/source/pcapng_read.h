@@ -14,7 +14,8 @@ struct recording {
 /* What is handed over is valid during the call. Each returns 0, or a negative errno that ends the reading. */
 struct pcapng_sink {
 	int (*recording)(void *arg, const struct recording *r); /* of what follows */
-	int (*record)(void *arg, const struct rec_hdr *rec);	/* validated */
+	/* rec is validated. run: if it says itself what it is of, as in files that were merged; else NULL. */
+	int (*record)(void *arg, const struct rec_hdr *rec, const char *run);
 	int (*loss)(void *arg, uint64_t mono_ns);
 	void *arg;
 };

@@ -72,7 +72,7 @@ static int teardown(void **state)
 struct heard {
 	unsigned recordings, records, losses;
 	union codec_record last[2];
-	char run[16];
+	char run[16], run_of_record[16];
 };
 
 static int hear_recording(void *arg, const struct recording *r)
@@ -84,12 +84,13 @@ static int hear_recording(void *arg, const struct recording *r)
 	return 0;
 }
 
-static int hear_record(void *arg, const struct rec_hdr *rec)
+static int hear_record(void *arg, const struct rec_hdr *rec, const char *run)
 {
 	struct heard *h = arg;
 
 	assert_int_equal(record_validate(rec, rec->size), 0);
 	memcpy(&h->last[h->records++ % 2], rec, rec->size);
+	str_copy(h->run_of_record, sizeof(h->run_of_record), run ? run : "");
 	return 0;
 }
 
@@ -125,6 +126,7 @@ static void what_was_written_is_read(void **state)
 	assert_int_equal(h.losses, 1);
 	assert_int_equal(h.recordings, 1);
 	assert_string_equal(h.run, "run1");
+	assert_string_equal(h.run_of_record, "run1");
 	assert_memory_equal(&h.last[0], &symbol, symbol.hdr.size);
 	assert_memory_equal(&h.last[1], &packet, packet.hdr.size);
 }

@@ -274,6 +274,10 @@ def two_hosts(sandbox):
         status, out, err = sandbox.call("replay", f"{where}/client", f"{where}/server")
         assert (status, err) == (0, ""), (status, err)
         assert "  on client\n" in out and "  on server\n" in out, out
+        if shutil.which("mergecap"):
+            subprocess.check_call(["mergecap", "-w", f"{where}/both", f"{where}/server", f"{where}/client"])
+            merged = sandbox.call("replay", f"{where}/both")[1]
+            assert sorted(merged.splitlines()) == sorted(out.splitlines()), merged
         last = out.splitlines()[-1]
         assert last.startswith("both ends of tcp ") and "client says " in last and "server says no-listener" in last, out
 
