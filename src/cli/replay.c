@@ -50,24 +50,52 @@ static bool rename_to(struct replay *r, uint64_t was, uint64_t is)
 	return true;
 }
 
-/* One event may have asked the same more than once: of several sysctls, say. */
+/*
+ * The answers to such a question, *ret_n of them: one event may have asked the same more than once, of several
+ * sysctls, say.
+ */
+static struct asked *asked_find(const struct replay *r, const struct asked *key, size_t *ret_n)
+{
+	struct asked *found = NULL;
+	const struct asked *end = r->asked.v + r->asked.n;
+
+	*ret_n = 0;
+	if (r->asked.n)
+		found = bsearch(key, r->asked.v, r->asked.n, sizeof(*key), asked_order);
+	while (found && found > r->asked.v && !asked_order(found - 1, key))
+		found--;
+	while (found && found + *ret_n < end && !asked_order(found + *ret_n, key))
+		++*ret_n;
+	return found;
+}
+
 void replay_ask(struct replay *r, const struct question *q)
 {
 	const struct asked key = {.ns = q->event_ns, .what = q->kind, .netns = q->netns};
-	const struct asked *end = r->asked.v + r->asked.n;
-	struct asked *found = NULL;
+	size_t n;
+	struct asked *found = asked_find(r, &key, &n);
 
-	if (r->asked.n)
-		found = bsearch(&key, r->asked.v, r->asked.n, sizeof(key), asked_order);
-	while (found && found > r->asked.v && !asked_order(found - 1, &key))
-		found--;
-	for (; found && found < end && !asked_order(found, &key); found++) {
-		if (found->taken || found->arrival < r->now_ns || !rename_to(r, found->id, q->id))
+	for (size_t i = 0; i < n; i++) {
+		if (found[i].taken || found[i].arrival < r->now_ns ||
+		    !rename_to(r, found[i].id, q->id))
 			continue;
-		found->taken = true;
+		found[i].taken = true;
 		return;
 	}
-	track_unanswered(r->s.track, q);
+	track_count_question(r->s.track, q->id, false);
+}
+
+/* Has the question that is answered here been asked this time, too? */
+static bool was_asked(const struct replay *r, const struct rec_answer *a, uint64_t arrival)
+{
+	const struct asked key = {.ns = a->asked_ns, .what = a->what, .netns = a->hdr.netns};
+	size_t n;
+	const struct asked *found = asked_find(r, &key, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (found[i].id == a->question && found[i].arrival == arrival)
+			return found[i].taken;
+	return false;
 }
 
 /* ---- playing --------------------------------------------------------------------------------- */
@@ -78,6 +106,18 @@ static int prepare(struct replay *r, const struct watch_options *o)
 
 	r->s.replay = r;
 	return err ? err : replay_order(r);
+}
+
+static void play_lookup(struct replay *r, struct item *item)
+{
+	uint64_t *question = question_of(item->rec);
+	const struct renamed *n = renamed_find(r, *question);
+
+	if (n && item->rec->kind == REC_ANSWER &&
+	    !was_asked(r, (const struct rec_answer *)item->rec, item->arrival))
+		track_count_question(r->s.track, n->is, true);
+	*question = n ? n->is : 0;
+	session_lookup(&r->s, item->rec);
 }
 
 static void play_item(struct replay *r, struct item *item)
@@ -97,12 +137,7 @@ static void play_item(struct replay *r, struct item *item)
 	} else if (is_event(item)) {
 		session_event(s, item->rec);
 	} else {
-		if (is_lookup(item)) {
-			const struct renamed *n = renamed_find(r, *question_of(item->rec));
-
-			*question_of(item->rec) = n ? n->is : 0;
-		}
-		session_lookup(s, item->rec);
+		play_lookup(r, item);
 	}
 	session_step(s, item->arrival);
 }

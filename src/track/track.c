@@ -190,11 +190,13 @@ bool track_question(struct track *t, struct question *ret)
 	return true;
 }
 
-void track_unanswered(struct track *t, const struct question *q)
+void track_count_question(struct track *t, uint64_t id, bool open)
 {
-	struct entry *e = store_by_id(&t->store, q->id);
+	struct entry *e = store_by_id(&t->store, id);
 
-	if (e && e->tl.open)
+	if (e && open)
+		e->tl.open++;
+	else if (e && e->tl.open)
 		e->tl.open--;
 }
 

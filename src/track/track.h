@@ -69,8 +69,11 @@ int track_add(struct track *t, const struct rec_hdr *rec);
 /* The next open question to be asked: true, or false if there is none. */
 bool track_question(struct track *t, struct question *ret);
 
-/* Nobody will answer this question, and nothing is to be said of that. */
-void track_unanswered(struct track *t, const struct question *q);
+/*
+ * A replay has other questions than were asked when it was recorded: one that nobody will answer (false), or
+ * an answer that comes to none (true). Nothing is to be said of that.
+ */
+void track_count_question(struct track *t, uint64_t id, bool open);
 
 /*
  * The next timeline to be judged at `now` (CLOCK_MONOTONIC), NULL if none; the caller must call
