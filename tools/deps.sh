@@ -13,7 +13,7 @@ deps_packages()
 				uthash-dev
 			;;
 		lab) echo python3 iproute2 iptables nftables conntrack ethtool procps ;;
-		test) echo libcmocka-dev shellcheck clang-format ;;
+		test) echo libcmocka-dev shellcheck clang-format tshark ;;
 		vm) cat test/vm/packages ;;
 		esac
 	done

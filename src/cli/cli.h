@@ -11,6 +11,7 @@
 #define EXIT_USAGE 2 /* the command line is wrong */
 
 int cmd_watch(const struct watch_options *o);
+int cmd_replay(const struct watch_options *o, int n, char *const *files);
 int cmd_doctor(const struct doctor_options *o);
 
 /* id NULL: lists all. */

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/existing.h"
+#include "cli/recorder.h"
 #include "cli/session.h"
 #include "record/reason.h"
 #include "record/record.h"
@@ -115,6 +116,17 @@ static int start_live(struct session *s, const struct command_run *command,
 	}
 	if (pid)
 		err = live_watch_pid(s->live, pid);
+	return err;
+}
+
+/* Only when nothing else can fail, so that no empty file is left. */
+static int start_recorder(struct session *s)
+{
+	_cleanup_strbuf_ struct strbuf why = {0};
+	int err = recorder_open(&s->o->record, &s->recorder, &why);
+
+	if (err)
+		fail(why.s ? why.s : strerror(-err));
 	return err;
 }
 
@@ -262,6 +274,8 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	session_load_symbols(s);
 	if (config_fill(s->o, &config) < 0 || start_live(s, command, &config) < 0)
 		return EXIT_FAILURE;
+	if (s->o->record.path && start_recorder(s) < 0)
+		return EXIT_FAILURE;
 	(void)enrich_prepare(); /* else it is done later, by who may not be allowed to any more */
 	drop_privileges();
 	/* Without lookups there are still verdicts, less certain ones. */
@@ -282,7 +296,7 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	command_wait(command);
 	session_trace_end(s);
 	session_print_summary(s, command->pid != 0, command->status);
-	if (s->broken_output)
+	if (s->broken_output || (s->recorder && recorder_failed(s->recorder)))
 		return EXIT_FAILURE;
 	return command->pid ? command->status : EXIT_SUCCESS;
 }

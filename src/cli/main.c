@@ -15,12 +15,18 @@ static int run_watch(int argc, char *const *argv);
 static int run_explain(int argc, char *const *argv);
 static int run_doctor(int argc, char *const *argv);
 static int run_hooks(int argc, char *const *argv);
+static int run_record(int argc, char *const *argv);
+static int run_replay(int argc, char *const *argv);
 
 static const struct command commands[] = {
 	{"watch", "tcpwhy [watch] [options]", "watch this host: one verdict per failure",
 	 run_watch},
 	{"watch", "tcpwhy [options] -- command args", "run a command, explain its connections",
 	 run_watch},
+	{"record", "tcpwhy record -o FILE [options]",
+	 "watch, and keep what happened to failed connections", run_record},
+	{"replay", "tcpwhy replay FILE... [options]", "the verdicts of recordings, without root",
+	 run_replay},
 	{"explain", "tcpwhy explain [cause]", "the page of one cause, or the list of all",
 	 run_explain},
 	{"doctor", "tcpwhy doctor [options]", "what this kernel lets it see, and what is missing",
@@ -106,6 +112,54 @@ static int run_watch(int argc, char *const *argv)
 	if (watch_options_check(&o, &err))
 		return usage_error(&err);
 	return cmd_watch(&o);
+}
+
+static int run_record(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct watch_options o = {.record = record_defaults};
+	int next = 0;
+	bool dashes;
+
+	if (options_parse(record_option_defs, &o, argc, argv, &next, &dashes, &err))
+		return usage_error(&err);
+	if (o.help)
+		return print_command_help("record", record_option_defs);
+	if (!dashes && next < argc)
+		return unexpected_word(argv[next], &err);
+	o.command = dashes && next < argc ? argv + next : NULL;
+	if (!o.record.path)
+		strbuf_add(&err, "record needs a file: tcpwhy record -o incident.pcapng");
+	else
+		(void)watch_options_check(&o, &err);
+	return err.s ? usage_error(&err) : cmd_watch(&o);
+}
+
+/* Options may stand before, between and behind the files. */
+static int run_replay(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	_cleanup_free_ char **files = calloc((size_t)argc + 1, sizeof(*files));
+	struct watch_options o = {0};
+	int next = 0, n = 0;
+	bool dashes = false;
+
+	while (files && next < argc) {
+		if (!dashes &&
+		    options_parse(replay_option_defs, &o, argc, argv, &next, &dashes, &err))
+			return usage_error(&err);
+		if (next < argc)
+			files[n++] = argv[next++];
+	}
+	if (o.help)
+		return print_command_help("replay", replay_option_defs);
+	if (!n)
+		strbuf_add(&err, "replay needs a recording: tcpwhy replay incident.pcapng");
+	else if (o.diff && n != 2)
+		strbuf_addf(&err, "--diff compares two recordings, not %d", n);
+	else
+		(void)watch_options_check(&o, &err);
+	return err.s ? usage_error(&err) : cmd_replay(&o, n, files);
 }
 
 static int run_explain(int argc, char *const *argv)

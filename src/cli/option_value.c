@@ -70,6 +70,30 @@ static int set_word(const struct option_def *def, int *field, const char *text, 
 	return bad_value(err, def, text, allowed.s);
 }
 
+static int set_size(const struct option_def *def, uint64_t *field, const char *text,
+		    struct strbuf *err)
+{
+	static const char letters[] = "KMG";
+	size_t digits = strspn(text, "0123456789");
+	const char *letter = text[digits] ? strchr(letters, text[digits]) : NULL;
+	unsigned shift = letter ? 10 * (unsigned)(letter - letters + 1) : 0;
+	char number[24], allowed[96];
+	uint64_t n;
+
+	if (digits && digits < sizeof(number) && (!text[digits] || (letter && !text[digits + 1]))) {
+		memcpy(number, text, digits);
+		number[digits] = '\0';
+		if (!parse_u64(number, (def->min >> shift) + !!(def->min & ((1ull << shift) - 1)),
+			       def->max >> shift, &n)) {
+			*field = n << shift;
+			return 0;
+		}
+	}
+	snprintf(allowed, sizeof(allowed), "a size such as 512K, 64M or 2G, from %lluK to %lluG",
+		 (unsigned long long)(def->min >> 10), (unsigned long long)(def->max >> 30));
+	return bad_value(err, def, text, allowed);
+}
+
 static int set_duration(const struct option_def *def, uint64_t *field, const char *text,
 			struct strbuf *err)
 {
@@ -231,6 +255,8 @@ int option_set(const struct option_def *def, void *target, const char *text, str
 		return set_string(def, field, text, err);
 	case OPT_WORD:
 		return set_word(def, field, text, err);
+	case OPT_SIZE:
+		return set_size(def, field, text, err);
 	case OPT_DURATION:
 		return set_duration(def, field, text, err);
 	case OPT_PREFIX:

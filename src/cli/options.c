@@ -70,16 +70,24 @@ static int parse_long(const struct option_def *defs, void *target, int argc, cha
 	return option_set(def, target, value, err);
 }
 
-/* -q, -qh: letters are flags only. */
-static int parse_letters(const struct option_def *defs, void *target, const char *word,
-			 struct strbuf *err)
+/* -q, -qh, -o value, -ovalue. */
+static int parse_letters(const struct option_def *defs, void *target, int argc, char *const *argv,
+			 int *next, struct strbuf *err)
 {
+	const char *word = argv[(*next)++];
+
 	for (const char *c = word + 1; *c; c++) {
 		const struct option_def *def = find_letter(defs, *c);
 		int r;
 
 		if (!def)
 			return unknown_option(defs, word, strlen(word), err);
+		if (def->arg && !c[1] && (*next >= argc || !strcmp(argv[*next], "--"))) {
+			strbuf_addf(err, "-%c needs a value: -%c %s", *c, *c, def->arg);
+			return -EINVAL;
+		}
+		if (def->arg)
+			return option_set(def, target, c[1] ? c + 1 : argv[(*next)++], err);
 		r = option_set(def, target, NULL, err);
 		if (r)
 			return r;
@@ -106,8 +114,7 @@ int options_parse(const struct option_def *defs, void *target, int argc, char *c
 		if (word[1] == '-') {
 			r = parse_long(defs, target, argc, argv, next, err);
 		} else {
-			r = parse_letters(defs, target, word, err);
-			(*next)++;
+			r = parse_letters(defs, target, argc, argv, next, err);
 		}
 	}
 	return r;

@@ -34,6 +34,7 @@ enum option_type {
 	OPT_U64,      /* uint64_t within [min, max] */
 	OPT_STRING,   /* const char *, at most max bytes; points into argv */
 	OPT_WORD,     /* int, one of `words` */
+	OPT_SIZE,     /* uint64_t bytes within [min, max] */
 	OPT_DURATION, /* uint64_t nanoseconds within [min, max] */
 	OPT_PREFIX,   /* struct prefix_list, repeatable */
 	OPT_PORT,     /* struct port_list, repeatable */
@@ -74,6 +75,14 @@ void prefix_text(const struct prefix *p, struct strbuf *out);
 
 enum color_when { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 
+struct record_options {
+	const char *path; /* NULL: nothing is recorded */
+	uint64_t size;	  /* of one file, bytes */
+	uint64_t files;
+	uint64_t before, after; /* nanoseconds */
+	bool everything;
+};
+
 struct watch_options {
 	/* filters: empty or 0 or NULL lets everything through */
 	struct prefix_list host, src, dst;
@@ -101,11 +110,18 @@ struct watch_options {
 	const char *btf;   /* BTF file, NULL: the kernel's own */
 	int tiers;	   /* as in struct live_options */
 	bool nft_trace;
+	struct record_options record;
+	bool diff; /* replay: of two recordings */
 	bool version;
 	bool help;
 };
 
 extern const struct option_def watch_option_defs[];
+extern const struct option_def record_option_defs[]; /* of struct watch_options, too */
+extern const struct option_def replay_option_defs[];
+
+/* What record does unless it is told otherwise. */
+extern const struct record_options record_defaults;
 
 /* Tells options that can't go together: 0, or -EINVAL with one sentence in err. */
 int watch_options_check(const struct watch_options *o, struct strbuf *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/session.h"
 
+#include "cli/recorder.h"
+#include "cli/replay.h"
 #include "diagnose/engine.h"
 #include "record/record.h"
 
@@ -14,6 +16,8 @@ static void print_repeat(void *arg, const struct verdict *v, uint64_t count, uin
 {
 	struct session *s = arg;
 
+	if (s->o->diff)
+		return;
 	if (s->o->json)
 		jsonl_repeat(&s->out, v, count, total);
 	else
@@ -59,6 +63,7 @@ void session_close(struct session *s)
 	enrich_close(s->enrich);
 	nft_trace_close(s->trace);
 	live_close(s->live);
+	recorder_close(s->recorder);
 	incidents_free(s->incidents);
 	track_free(s->track);
 	world_free(s->world);
@@ -127,7 +132,9 @@ static void print_record(struct session *s, const struct rec_hdr *rec)
 {
 	struct out_symbols syms = {find_symbol, s};
 
-	if (!s->o->all)
+	if (!s->o->all || s->o->diff ||
+	    (s->wanted && REC_KIND_IS_EVENT(rec->kind) &&
+	     !s->wanted(s->o, (const struct rec_event *)rec)))
 		return;
 	if (s->o->json)
 		jsonl_record(&s->out, rec, &syms);
@@ -141,11 +148,14 @@ void session_event(void *session, struct rec_hdr *rec)
 {
 	struct session *s = session;
 
+	s->events++;
 	resolve_event(s, (const struct rec_event *)rec);
 	reason_derive(&s->derive, s->world, (struct rec_event *)rec);
 	if (s->trace)
 		nft_trace_fill(s->trace, (struct rec_event *)rec);
 	print_record(s, rec);
+	if (s->recorder)
+		recorder_record(s->recorder, rec, s->world);
 	track_add(s->track, rec);
 }
 
@@ -160,6 +170,8 @@ void session_lookup(void *session, const struct rec_hdr *rec)
 	if (rec->kind == REC_HOOK)
 		resolve(s, ((const struct rec_hook *)rec)->function, false);
 	print_record(s, rec);
+	if (s->recorder)
+		recorder_record(s->recorder, rec, s->world);
 	track_add(s->track, rec);
 }
 
@@ -185,18 +197,34 @@ static void ask_all(struct session *s)
 	struct question q;
 
 	while (track_question(s->track, &q))
-		if (!s->enrich || enrich_ask(s->enrich, &q) < 0)
+		if (s->replay)
+			replay_ask(s->replay, &q);
+		else if (!s->enrich || enrich_ask(s->enrich, &q) < 0)
 			refuse(s, &q);
 }
 
 static void print_verdict(struct session *s, const struct verdict *v)
 {
+	if (s->tell)
+		s->tell(s->tell_arg, v);
+	if (s->o->diff)
+		return;
 	if (s->o->json)
 		jsonl_verdict(&s->out, v);
 	else
 		text_verdict(&s->out, v);
 	if (ferror(s->out.to))
 		s->broken_output = true;
+}
+
+/* A connection is wanted if any event of it is: its others may be from behind a NAT. */
+static bool is_wanted(const struct session *s, const struct timeline *tl)
+{
+	timeline_each_event(tl, e) {
+		if (!s->wanted || s->wanted(s->o, e))
+			return true;
+	}
+	return false;
 }
 
 static void judge(struct session *s, struct timeline *tl)
@@ -208,10 +236,14 @@ static void judge(struct session *s, struct timeline *tl)
 	bool repeats;
 	uint64_t id;
 
-	if (diagnose(tl, s->world, &loss, &v) <= 0) {
+	if (!is_wanted(s, tl) || diagnose(tl, s->world, &loss, &v) <= 0) {
 		track_judged(s->track, tl, 0);
 		return;
 	}
+	if (s->host)
+		str_copy(v.host, sizeof(v.host), s->host);
+	if (s->recorder)
+		recorder_verdict(s->recorder, tl, s->world, &v, loss.lost);
 	id = incidents_add(s->incidents, &v, &repeats);
 	told = incidents_get(s->incidents, id);
 	if (!repeats)
@@ -222,14 +254,14 @@ static void judge(struct session *s, struct timeline *tl)
 
 void session_step(struct session *s, uint64_t now)
 {
-	uint64_t lost = live_lost(s->live);
+	uint64_t lost = s->live ? live_lost(s->live) : s->lost;
 	struct timeline *tl;
 
 	if (lost != s->lost) {
 		s->lost = lost;
 		s->lost_ns = now_mono();
 	}
-	if (now >= session_cover_next_ns(s))
+	if (s->live && now >= session_cover_next_ns(s))
 		(void)session_cover_hooks(s);
 	ask_all(s);
 	while (!session_enough(s) && (tl = track_ripe(s->track, now)))
@@ -239,14 +271,16 @@ void session_step(struct session *s, uint64_t now)
 
 uint64_t session_next_ns(const struct session *s)
 {
-	uint64_t ripe = track_next_ns(s->track), cover = session_cover_next_ns(s);
+	uint64_t ripe = track_next_ns(s->track);
+	uint64_t cover = s->live ? session_cover_next_ns(s) : UINT64_MAX;
 
 	return ripe < cover ? ripe : cover;
 }
 
 bool session_enough(const struct session *s)
 {
-	return s->broken_output || (s->o->count && incidents_count(s->incidents) >= s->o->count);
+	return s->broken_output || (s->recorder && recorder_failed(s->recorder)) ||
+	       (s->o->count && incidents_count(s->incidents) >= s->o->count);
 }
 
 /* ---- summary --------------------------------------------------------------------------------- */
@@ -333,12 +367,15 @@ void session_print_summary(struct session *s, bool command, int status)
 	struct summing sum = {.s = s};
 
 	incidents_tell(s->incidents, UINT64_MAX);
-	if (s->o->connect_latency)
+	if (s->live && s->o->connect_latency)
 		print_connects(s);
-	live_counts(s->live, add_count, &sum);
+	if (s->live)
+		live_counts(s->live, add_count, &sum);
+	else
+		sum.sum.seen = sum.sum.shown = s->events;
 	sum.sum.questions_unanswered = s->refused;
 	sum.sum.evicted = track_evicted(s->track);
-	sum.sum.duration_ns = now_mono() - s->started_ns;
+	sum.sum.duration_ns = s->live ? now_mono() - s->started_ns : 0;
 	sum.sum.command = command;
 	sum.sum.command_status = status;
 	incidents_summary(s->incidents, &sum.sum);

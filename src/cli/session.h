@@ -12,10 +12,22 @@
 #include "track/derive.h"
 #include "track/track.h"
 
+struct recorder;
+struct replay;
+
 struct session {
 	const struct watch_options *o;
-	struct live *live;
+	struct live *live; /* NULL: a replay */
 	struct enrich *enrich;
+	struct replay *replay;	   /* NULL: of what happens now */
+	struct recorder *recorder; /* NULL: nothing is recorded */
+	/* A replay's filters: is this event of what is asked for? NULL: all are. */
+	bool (*wanted)(const struct watch_options *o, const struct rec_event *e);
+	const char *host; /* of a replay of several; NULL: it needn't be said */
+	uint64_t events;
+	/* Hears of each verdict that is printed; NULL: nobody. */
+	void (*tell)(void *arg, const struct verdict *v);
+	void *tell_arg;
 	struct nft_trace *trace; /* NULL: not asked for */
 	bool trace_lost;	 /* that it lost messages has been said */
 	struct ksyms *ksyms;	 /* NULL: addresses are hidden */

@@ -39,50 +39,95 @@ static const struct option_word tier_words[] = {
 #define HOST_ARG .arg = "ADDR[/LEN]"
 
 /* clang-format off */
+#define FILTERS \
+	{"host", 0, OPT_PREFIX, HOST_ARG, FIELD(host), WHICH, \
+	 .help = "either side has this address, before or after NAT (repeatable)"}, \
+	{"src", 0, OPT_PREFIX, HOST_ARG, FIELD(src), WHICH, .help = "the sender has it (repeatable)"}, \
+	{"dst", 0, OPT_PREFIX, HOST_ARG, FIELD(dst), WHICH, .help = "the receiver has it (repeatable)"}, \
+	{"port", 0, OPT_PORT, .arg = "N", FIELD(port), WHICH, .help = "either side's port (repeatable)"}, \
+	{"sport", 0, OPT_PORT, .arg = "N", FIELD(sport), WHICH, .help = "the sender's port (repeatable)"}, \
+	{"dport", 0, OPT_PORT, .arg = "N", FIELD(dport), WHICH, .help = "the receiver's port (repeatable)"}, \
+	{"proto", 0, OPT_WORD, .arg = "NAME", FIELD(proto), WHICH, .words = proto_words, \
+	 .help = "tcp, udp, icmp or icmpv6"}, \
+	{"iface", 0, OPT_STRING, .arg = "NAME", FIELD(iface), WHICH, .max = 15, \
+	 .help = "only at this network interface"}
+
+#define OUTPUT \
+	{"all", 0, OPT_FLAG, FIELD(all), SHOWN, .help = "every record, not only failures"}, \
+	{"json", 0, OPT_FLAG, FIELD(json), SHOWN, .help = "one JSON object a line (docs/json.md)"}, \
+	{"stacks", 0, OPT_FLAG, FIELD(stacks), SHOWN, .help = "the kernel and user stack of each event"}, \
+	{"quiet", 'q', OPT_FLAG, FIELD(quiet), SHOWN, .help = "no armed line and, in text, no summary: verdicts only"}, \
+	{"color", 0, OPT_WORD, .arg = "WHEN", FIELD(color), SHOWN, .words = color_words, \
+	 .help = "auto (on a terminal), always or never"}
+
+#define COUNT \
+	{"count", 0, OPT_U64, .arg = "N", FIELD(count), STOP, .min = 1, .max = UINT64_MAX, \
+	 .help = "after N verdicts"}
+
+#define HELP {"help", 'h', OPT_FLAG, FIELD(help), OTHER, .help = "print this"}
+
+#define LIVE \
+	{"pid", 0, OPT_U64, .arg = "N", FIELD(pid), WHOSE, .min = 1, .max = 4194304, \
+	 .help = "this process and its children"}, \
+	{"comm", 0, OPT_STRING, .arg = "NAME", FIELD(comm), WHOSE, .max = 15, \
+	 .help = "processes of this name (at most 15 characters, as in ps -o comm)"}, \
+	{"netns", 0, OPT_STRING, .arg = "SPEC", FIELD(netns), WHOSE, .max = 4095, \
+	 .help = "one network namespace: its name, path, inode number, or pid:N"}, \
+	OUTPUT, \
+	{"connect-latency", 0, OPT_FLAG, FIELD(connect_latency), SHOWN, \
+	 .help = "at the end, how long connect() took, by destination"}, \
+	COUNT, \
+	{"duration", 0, OPT_DURATION, .arg = "TIME", FIELD(duration), STOP, .min = NSEC_PER_MSEC, \
+	 .max = 8760ull * 3600 * NSEC_PER_SEC, .help = "after 500ms, 5s, 2m, 1h"}, \
+	{"ready-fd", 0, OPT_U64, .arg = "N", FIELD(ready_fd), OTHER, .min = 1, .max = 1048576, \
+	 .help = "write a line to this file descriptor once everything is attached"}, \
+	{"btf", 0, OPT_STRING, .arg = "FILE", FIELD(btf), OTHER, .max = 4095, \
+	 .help = "the kernel's types, for a kernel that carries none"}, \
+	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words, \
+	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"}, \
+	{"nft-trace", 0, OPT_FLAG, FIELD(nft_trace), OTHER, \
+	 .help = "nftables itself names the rule: adds a table while it runs, costs time"}
+
 const struct option_def watch_option_defs[] = {
-	{"host", 0, OPT_PREFIX, HOST_ARG, FIELD(host), WHICH,
-	 .help = "either side has this address, before or after NAT (repeatable)"},
-	{"src", 0, OPT_PREFIX, HOST_ARG, FIELD(src), WHICH, .help = "the sender has it (repeatable)"},
-	{"dst", 0, OPT_PREFIX, HOST_ARG, FIELD(dst), WHICH, .help = "the receiver has it (repeatable)"},
-	{"port", 0, OPT_PORT, .arg = "N", FIELD(port), WHICH, .help = "either side's port (repeatable)"},
-	{"sport", 0, OPT_PORT, .arg = "N", FIELD(sport), WHICH, .help = "the sender's port (repeatable)"},
-	{"dport", 0, OPT_PORT, .arg = "N", FIELD(dport), WHICH, .help = "the receiver's port (repeatable)"},
-	{"proto", 0, OPT_WORD, .arg = "NAME", FIELD(proto), WHICH, .words = proto_words,
-	 .help = "tcp, udp, icmp or icmpv6"},
-	{"iface", 0, OPT_STRING, .arg = "NAME", FIELD(iface), WHICH, .max = 15,
-	 .help = "only at this network interface"},
-
-	{"pid", 0, OPT_U64, .arg = "N", FIELD(pid), WHOSE, .min = 1, .max = 4194304,
-	 .help = "this process and its children"},
-	{"comm", 0, OPT_STRING, .arg = "NAME", FIELD(comm), WHOSE, .max = 15,
-	 .help = "processes of this name (at most 15 characters, as in ps -o comm)"},
-	{"netns", 0, OPT_STRING, .arg = "SPEC", FIELD(netns), WHOSE, .max = 4095,
-	 .help = "one network namespace: its name, path, inode number, or pid:N"},
-
-	{"all", 0, OPT_FLAG, FIELD(all), SHOWN, .help = "every record, not only failures"},
-	{"json", 0, OPT_FLAG, FIELD(json), SHOWN, .help = "one JSON object a line (docs/json.md)"},
-	{"stacks", 0, OPT_FLAG, FIELD(stacks), SHOWN, .help = "the kernel and user stack of each event"},
-	{"connect-latency", 0, OPT_FLAG, FIELD(connect_latency), SHOWN,
-	 .help = "at the end, how long connect() took, by destination"},
-	{"quiet", 'q', OPT_FLAG, FIELD(quiet), SHOWN, .help = "no armed line and, in text, no summary: verdicts only"},
-	{"color", 0, OPT_WORD, .arg = "WHEN", FIELD(color), SHOWN, .words = color_words,
-	 .help = "auto (on a terminal), always or never"},
-
-	{"count", 0, OPT_U64, .arg = "N", FIELD(count), STOP, .min = 1, .max = UINT64_MAX,
-	 .help = "after N verdicts"},
-	{"duration", 0, OPT_DURATION, .arg = "TIME", FIELD(duration), STOP, .min = NSEC_PER_MSEC,
-	 .max = 8760ull * 3600 * NSEC_PER_SEC, .help = "after 500ms, 5s, 2m, 1h"},
-
-	{"ready-fd", 0, OPT_U64, .arg = "N", FIELD(ready_fd), OTHER, .min = 1, .max = 1048576,
-	 .help = "write a line to this file descriptor once everything is attached"},
-	{"btf", 0, OPT_STRING, .arg = "FILE", FIELD(btf), OTHER, .max = 4095,
-	 .help = "the kernel's types, for a kernel that carries none"},
-	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words,
-	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"},
-	{"nft-trace", 0, OPT_FLAG, FIELD(nft_trace), OTHER,
-	 .help = "nftables itself names the rule: adds a table while it runs, costs time"},
+	FILTERS,
+	LIVE,
 	{"version", 0, OPT_FLAG, FIELD(version), OTHER, .help = "print the version"},
-	{"help", 'h', OPT_FLAG, FIELD(help), OTHER, .help = "print this"},
+	HELP,
+	{NULL},
+};
+
+#define RECORDED .group = "What is recorded (packets: their headers only)"
+#define DAY (24ull * 3600 * NSEC_PER_SEC)
+
+const struct option_def record_option_defs[] = {
+	{"output", 'o', OPT_STRING, .arg = "FILE", FIELD(record.path), RECORDED, .max = 4000,
+	 .help = "the recording, pcapng, readable for its owner only"},
+	{"size", 0, OPT_SIZE, .arg = "SIZE", FIELD(record.size), RECORDED, .min = 64 << 10, .max = 1ull << 40,
+	 .help = "when FILE has it, it becomes FILE.1 (default 64M)"},
+	{"files", 0, OPT_U64, .arg = "N", FIELD(record.files), RECORDED, .min = 1, .max = 10000,
+	 .help = "keep so many, the newest (default 2)"},
+	{"before", 0, OPT_DURATION, .arg = "TIME", FIELD(record.before), RECORDED, .min = 0, .max = DAY,
+	 .help = "what happened to a failed connection before (default 30s)"},
+	{"after", 0, OPT_DURATION, .arg = "TIME", FIELD(record.after), RECORDED, .min = 0, .max = DAY,
+	 .help = "what happens to it afterwards (default 5s)"},
+	{"everything", 0, OPT_FLAG, FIELD(record.everything), RECORDED,
+	 .help = "all connections, failed or not"},
+	FILTERS,
+	LIVE,
+	HELP,
+	{NULL},
+};
+
+const struct record_options record_defaults = {
+	.size = 64 << 20, .files = 2, .before = 30 * NSEC_PER_SEC, .after = 5 * NSEC_PER_SEC};
+
+const struct option_def replay_option_defs[] = {
+	FILTERS,
+	OUTPUT,
+	COUNT,
+	{"diff", 0, OPT_FLAG, FIELD(diff), OTHER,
+	 .help = "of two recordings: which verdicts appear, vanish, change"},
+	HELP,
 	{NULL},
 };
 

@@ -31,6 +31,7 @@ struct verdict {
 	uint32_t netns;	      /* inode number, 0 unknown */
 	char netns_name[64];  /* for people, e.g. "host", "docker 0123456789ab"; may be empty */
 	char ifname[16];      /* may be empty */
+	char host[64];	      /* where it was recorded; left to the caller, empty: here */
 	uint32_t events;      /* kernel events of this failure, folded into this verdict */
 	char *explanation;    /* sentences for a tired person */
 	VEC(char *) evidence; /* a sentence each */

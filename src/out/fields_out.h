@@ -38,6 +38,9 @@ void field_text(const struct field *f, const void *base, const struct out_symbol
 /* "tcp_v4_rcv+0x596", "nf_hook_slow+0x3 [module]", or the address. */
 void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *out);
 
+/* A record as one line, for a terminal. */
+void record_words(const struct rec_hdr *r, const struct out_symbols *syms, struct strbuf *out);
+
 /* "2026-11-21T14:03:04.113000000Z" */
 void time_text_utc(uint64_t wall_ns, struct strbuf *out);
 /* "14:03:04.113", or "14:03:04" without milliseconds, of the local time zone. */

@@ -51,6 +51,7 @@ const struct field verdict_fields[] = {
 	FIELD(STRING, struct verdict, netns_name, "netns", NULL, .optional = true),
 	FIELD(UINT, struct verdict, netns, "netns_inum", NULL, .optional = true),
 	FIELD(STRING, struct verdict, ifname, "interface", NULL, .optional = true),
+	FIELD(STRING, struct verdict, host, "host", NULL, .optional = true),
 	FIELD(CSTR, struct verdict, explanation, "explanation", NULL),
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),

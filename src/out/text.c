@@ -92,6 +92,8 @@ static void verdict_head(const struct out_options *o, const struct verdict *v, s
 		strbuf_addf(&head, "  netns %s", v->netns_name);
 	else if (v->netns)
 		strbuf_addf(&head, "  netns %u", v->netns);
+	if (v->host[0])
+		strbuf_addf(&head, "  on %s", v->host);
 	add_painted(o, BOLD, head.s, out);
 	strbuf_addc(out, '\n');
 }
@@ -262,6 +264,28 @@ static void add_stacks(const struct field *f, const void *base, const struct out
 	}
 }
 
+static void add_record(const struct out_options *o, const struct rec_hdr *r,
+		       const struct out_symbols *syms, struct strbuf *out)
+{
+	const struct field *fields = record_fields(r->kind);
+
+	add_painted(o, BOLD, record_kind_words(r->kind), out);
+	add_values(fields, r, false, syms, out);
+	if (r->netns)
+		strbuf_addf(out, "  netns %u", r->netns);
+	strbuf_addc(out, ' ');
+	add_values(fields, r, true, syms, out);
+	while (out->len && out->s[out->len - 1] == ' ')
+		out->s[--out->len] = '\0';
+}
+
+void record_words(const struct rec_hdr *r, const struct out_symbols *syms, struct strbuf *out)
+{
+	static const struct out_options plain;
+
+	add_record(&plain, r, syms, out);
+}
+
 void text_record(const struct out_options *o, const struct rec_hdr *r,
 		 const struct out_symbols *syms)
 {
@@ -272,14 +296,7 @@ void text_record(const struct out_options *o, const struct rec_hdr *r,
 		return;
 	time_text_local(r->wall_ns, true, &out);
 	strbuf_add(&out, "  ");
-	add_painted(o, BOLD, record_kind_words(r->kind), &out);
-	add_values(fields, r, false, syms, &out);
-	if (r->netns)
-		strbuf_addf(&out, "  netns %u", r->netns);
-	strbuf_addc(&out, ' ');
-	add_values(fields, r, true, syms, &out);
-	while (out.len && out.s[out.len - 1] == ' ')
-		out.s[--out.len] = '\0';
+	add_record(o, r, syms, &out);
 	strbuf_addc(&out, '\n');
 	if (o->stacks)
 		add_stacks(fields, r, syms, &out);

@@ -40,7 +40,7 @@ size_t field_count(const struct field *f, const void *base)
 	return uint_at((const uint8_t *)base + f->u.count.offset, f->u.count.size);
 }
 
-static bool field_is_empty(const struct field *f, const void *base)
+bool field_is_empty(const struct field *f, const void *base)
 {
 	const uint8_t *bytes = field_at(f, base);
 	size_t n = f->size;
@@ -65,7 +65,7 @@ static bool field_is_empty(const struct field *f, const void *base)
 
 bool field_present(const struct field *f, const void *base)
 {
-	if (f->when && !f->when(base))
+	if (f->kept || (f->when && !f->when(base)))
 		return false;
 	return !f->optional || !field_is_empty(f, base);
 }
@@ -217,6 +217,7 @@ static const struct field route_fields[] = {
 	FIELD(BOOL, struct rec_route, iif_lookup, "incoming", "incoming"),
 	FIELD(ERRNO, struct rec_route, err, "error", "error", .optional = true),
 	FIELD(NAME, struct rec_route, type, "route_type", "type", .u.name = route_type_name),
+	FIELD_KEPT(BOOL, struct rec_route, has_gateway, "has_gateway"),
 	FIELD(ADDR, struct rec_route, gateway, "gateway", "via", .when = route_has_gateway),
 	FIELD(STRING, struct rec_route, ifname, "interface", "dev", .optional = true),
 	FIELD(UINT, struct rec_route, oif, "ifindex", NULL, .optional = true),
@@ -296,6 +297,7 @@ static const struct field hook_fields[] = {
 	QUESTION(rec_hook),
 	FIELD(NAME, struct rec_hook, pf, "hook_family", "", .u.name = nf_family_name),
 	FIELD(HOOK, struct rec_hook, pf, "hook", ""), /* and the number behind it */
+	FIELD_KEPT(UINT, struct rec_hook, hook, "hook_number"),
 	FIELD(INT, struct rec_hook, priority, "priority", "priority"),
 	FIELD(SYMBOL, struct rec_hook, function, "function", "function"),
 	FIELD(STRING, struct rec_hook, name, "name", NULL, .optional = true),
@@ -324,6 +326,7 @@ static const struct field rule_fields[] = {
 	FIELD(STRING, struct rec_rule, chain, "chain", ""),
 	FIELD(STRING, struct rec_rule, base, "base_chain", NULL, .optional = true),
 	FIELD(HOOK, struct rec_rule, family, "hook", NULL),
+	FIELD_KEPT(UINT, struct rec_rule, hook, "hook_number"),
 	FIELD(UINT, struct rec_rule, handle, "handle", "handle", .optional = true),
 	FIELD(UINT, struct rec_rule, number, "number", "number", .optional = true),
 	FIELD(NAME, struct rec_rule, maker, "made_by", "by", .u.name = rule_maker_name),

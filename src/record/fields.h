@@ -44,6 +44,7 @@ struct field {
 	const char *label; /* in a line of text: "key", "" for the value alone, NULL: left out */
 	uint16_t offset;
 	uint16_t size;
+	bool kept;			/* in recordings only: no output shows it */
 	bool optional;			/* zero, or empty, means that there is nothing to tell */
 	bool (*when)(const void *base); /* else it is not there; NULL: always. base is aligned */
 	union {
@@ -66,6 +67,8 @@ struct field {
 		.type = FIELD_##type_, .name = (name_), .label = (label_),                         \
 		.offset = offsetof(base, member), .size = sizeof(((base *)0)->member), __VA_ARGS__ \
 	}
+#define FIELD_KEPT(type_, base, member, name_, ...) \
+	FIELD(type_, base, member, name_, NULL, .kept = true, ##__VA_ARGS__)
 #define FIELD_COUNT(base, member) .u.count = {offsetof(base, member), sizeof(((base *)0)->member)}
 
 #define FIELD_TUPLE_OF(base, member, name_, label_, ...) \
@@ -85,8 +88,10 @@ const struct field *event_fields(unsigned kind);
 extern const struct field header_fields[]; /* of struct rec_hdr */
 extern const struct field tuple_fields[];  /* of struct rec_tuple */
 
-/* Is the field there, in this base? */
+/* Is the field there to be shown, in this base? */
 bool field_present(const struct field *f, const void *base);
+/* Is it zero, an empty string, an array of which nothing is used? */
+bool field_is_empty(const struct field *f, const void *base);
 /* The place of the field. */
 const void *field_at(const struct field *f, const void *base);
 /* A number of f->size bytes; one that is signed is extended to 64 bits. */
@@ -113,6 +118,7 @@ extern const char *const shutdown_names[];
 extern const char *const rule_flag_names[];
 extern const char *const nf_has_names[];
 extern const char *const tcp_flag_names[];
+extern const char *const packet_has_names[];
 
 const char *domain_name(unsigned domain);			      /* AF_INET: "inet" */
 const char *icmp_name(unsigned family, unsigned type, unsigned code); /* "port-unreachable" */

@@ -107,6 +107,7 @@ static const struct field packet_ct_fields[] = {
 
 /* Its tuple is a field of the event. */
 static const struct field packet_fields[] = {
+	FIELD_KEPT(FLAGS, struct rec_packet, has, "has", .u.flags = packet_has_names),
 	FIELD(UINT, struct rec_packet, ip_len, "ip_len", NULL, .when = packet_has_l3),
 	FIELD(UINT, struct rec_packet, ttl, "ttl", NULL, .when = packet_has_l3),
 	FIELD(UINT, struct rec_packet, ip_id, "ip_id", NULL, .when = packet_has_ip_id),
@@ -352,6 +353,7 @@ static const struct field nf_hook_fields[] = {
 	FIELD(HEX, struct rec_nf, priv, "priv", NULL, .optional = true),
 	FIELD(NAME, struct rec_nf, pf, "hook_family", NULL, .u.name = nf_family_name),
 	FIELD(HOOK, struct rec_nf, pf, "hook", NULL), /* and the number behind it */
+	FIELD_KEPT(UINT, struct rec_nf, hook, "hook_number"),
 	{.type = FIELD_END},
 };
 
@@ -450,6 +452,7 @@ static bool reason_is_told(const void *base)
 }
 
 static const struct field reason[] = {
+	FIELD_KEPT(UINT, struct rec_event, has_reason, "reason_from"),
 	FIELD(STRING, struct rec_event, reason_name, "reason", "reason", .optional = true),
 	FIELD(UINT, struct rec_event, reason, "reason_code", NULL, .when = reason_is_told),
 	FIELD(BOOL, struct rec_event, has_reason, "reason_derived", "derived",
@@ -474,6 +477,13 @@ static const struct field tail[] = {
 	      FIELD_COUNT(struct rec_event, nr_ustack)),
 	FIELD(SYMBOLS, struct rec_event, hooks, "prerouting_hooks", NULL, .optional = true,
 	      FIELD_COUNT(struct rec_event, nr_hooks)),
+	/* Of kinds that don't show them. */
+	FIELD_KEPT(HEX, struct rec_event, location, "location"),
+	FIELD_KEPT(UINT, struct rec_event, repeats, "repeats"),
+	FIELD_KEPT(BOOL, struct rec_event, active, "active"),
+	FIELD_KEPT(UINT, struct rec_event, old_state, "old_state"),
+	FIELD_KEPT(UINT, struct rec_event, new_state, "new_state"),
+	FIELD_KEPT(UINT, struct rec_event, step, "step"),
 	{.type = FIELD_END},
 };
 

@@ -214,6 +214,8 @@ const char *const rule_flag_names[] = {"asked", "policy", "counted", "moved", NU
 const char *const nf_has_names[] = {"hook",    "chain",	  "rule",   "handle",
 				    "invalid", "covered", "traced", NULL};
 
+const char *const packet_has_names[] = {"l3", "l4", "ct", "vlan", "fragment", NULL};
+
 /* ICMP type 3 is IPv4's destination unreachable, ICMPv6 type 1 IPv6's. */
 const char *reject_name(unsigned reject)
 {

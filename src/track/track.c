@@ -190,6 +190,16 @@ bool track_question(struct track *t, struct question *ret)
 	return true;
 }
 
+void track_count_question(struct track *t, uint64_t id, bool open)
+{
+	struct entry *e = store_by_id(&t->store, id);
+
+	if (e && open)
+		e->tl.open++;
+	else if (e && e->tl.open)
+		e->tl.open--;
+}
+
 /* ---- records in ------------------------------------------------------------------------------ */
 
 /* A failed connect() has lost its port: which timeline was its socket's? */

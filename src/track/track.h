@@ -70,6 +70,12 @@ int track_add(struct track *t, const struct rec_hdr *rec);
 bool track_question(struct track *t, struct question *ret);
 
 /*
+ * A replay has other questions than were asked when it was recorded: one that nobody will answer (false), or
+ * an answer that comes to none (true). Nothing is to be said of that.
+ */
+void track_count_question(struct track *t, uint64_t id, bool open);
+
+/*
  * The next timeline to be judged at `now` (CLOCK_MONOTONIC), NULL if none; the caller must call
  * track_judged().
  */

@@ -98,9 +98,9 @@ class Case:
                               capture_output=True, timeout=STEP_SECONDS, check=False, **more)
         return done.returncode, done.stdout, done.stderr
 
-    def watch(self, *args, json_lines=True, **more):
-        """Start it, and wait until it is armed."""
-        watch = Watch([self.path, *(["--json"] if json_lines else []), *args], self.env, **more)
+    def watch(self, *args, json_lines=True, command="watch", within=(), **more):
+        """Start it (within: as arguments of another program), and wait until it is armed."""
+        watch = Watch([*within, self.path, command], [*(["--json"] if json_lines else []), *args], self.env, **more)
         self.watches.append(watch)
         watch.await_ready()
         return watch
@@ -138,13 +138,13 @@ class _Stream:
 class Watch:
     """A running tcpwhy watch."""
 
-    def __init__(self, words, env, ready=True, **more):
+    def __init__(self, program, options, env, ready=True, **more):
         def prepare():
             system.die_with_parent()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
         self._ready, theirs = os.pipe()
-        words = words[:1] + (["--ready-fd", str(theirs)] if ready else []) + words[1:]
+        words = program + (["--ready-fd", str(theirs)] if ready else []) + options
         more.setdefault("stdout", subprocess.PIPE)
         self.process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         pass_fds=[theirs], preexec_fn=prepare, **more)

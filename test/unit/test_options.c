@@ -380,13 +380,56 @@ static void ready_fd_must_be_open(void **state)
 	assert_bad(says, "--ready-fd", number);
 }
 
-static void help_names_every_option(void **state)
+/* As record does. */
+static struct parsed parse_record(char *const *words)
 {
-	_cleanup_strbuf_ struct strbuf b = {0};
+	struct parsed p = {0};
+	int argc = 0;
+
+	while (words[argc])
+		argc++;
+	p.r = options_parse(record_option_defs, &p.o, argc, words, &p.next, &p.dashes, &p.err);
+	return p;
+}
+
+static void letters_take_values(void **state)
+{
+	struct parsed p = parse_record((char *[]){"-qo", "x", "-oy", "--size", "2G", NULL});
+	static const struct {
+		char *word;
+		uint64_t bytes; /* 0: refused */
+	} sizes[] = {
+		{"65536", 65536}, {"64K", 65536},
+		{"3M", 3 << 20},  {"1024G", 1ull << 40},
+		{"65535", 0},	  {"63K", 0},
+		{"1025G", 0},	  {"99999999999999999999", 0},
+		{"64KB", 0},	  {"M", 0},
+		{"", 0},	  {"-1", 0},
+		{"64k", 0},	  {"18014398509481984K", 0},
+	};
 	(void)state;
 
-	options_help(watch_option_defs, &b);
-	for (const struct option_def *d = watch_option_defs; d->name; d++) {
+	assert_good(p);
+	assert_string_equal(p.o.record.path, "y");
+	assert_true(p.o.quiet && p.o.record.size == 2ull << 30);
+	p = parse_record((char *[]){"-o", "--", "ls", NULL});
+	assert_int_equal(p.r, -EINVAL);
+	assert_string_equal(p.err.s, "-o needs a value: -o FILE");
+	strbuf_free(&p.err);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		p = parse_record((char *[]){"--size", sizes[i].word, NULL});
+		assert_int_equal(p.r, sizes[i].bytes ? 0 : -EINVAL);
+		assert_true(p.o.record.size == sizes[i].bytes);
+		strbuf_free(&p.err);
+	}
+}
+
+static void check_help(const struct option_def *defs)
+{
+	_cleanup_strbuf_ struct strbuf b = {0};
+
+	options_help(defs, &b);
+	for (const struct option_def *d = defs; d->name; d++) {
 		char name[40];
 
 		snprintf(name, sizeof(name), "--%s ", d->name);
@@ -396,6 +439,14 @@ static void help_names_every_option(void **state)
 	}
 	for (const char *line = b.s, *end; (end = strchr(line, '\n')); line = end + 1)
 		assert_true(end - line <= 100);
+}
+
+static void help_names_every_option(void **state)
+{
+	(void)state;
+	check_help(watch_option_defs);
+	check_help(record_option_defs);
+	check_help(replay_option_defs);
 }
 
 static void edits_are_counted(void **state)
@@ -430,6 +481,7 @@ int main(void)
 		cmocka_unit_test(impossible_combinations),
 		cmocka_unit_test(possible_combinations),
 		cmocka_unit_test(ready_fd_must_be_open),
+		cmocka_unit_test(letters_take_values),
 		cmocka_unit_test(help_names_every_option),
 		cmocka_unit_test(edits_are_counted),
 	};

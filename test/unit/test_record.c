@@ -326,7 +326,7 @@ static void table_names(const struct field *f, struct seen_names *seen)
 		} else if (nested) {
 			table_names(f->u.group, seen);
 		}
-		if (!f->name)
+		if (!f->name || f->kept)
 			continue;
 		for (size_t i = 0; i < seen->n; i++)
 			if (strcmp(seen->v[i], f->name) == 0)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/recorder.h"
+
+#include "out/pcapng.h"
+#include "record/record.h"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+
+/* Connections that failed a moment ago, of which more is written. */
+#define FAILED_MAX 256
+
+struct failed {
+	struct rec_tuple tuple; /* canonical */
+	uint32_t netns;
+	uint64_t until_ns;
+};
+
+struct recorder {
+	const struct record_options *o;
+	int fd;
+	uint64_t bytes; /* in the current file */
+	struct pcapng_writer writer;
+	struct world *written; /* what the current file has of symbols and namespaces */
+	struct failed failed[FAILED_MAX];
+	size_t next;
+	char run[64];
+	bool broken, told;
+};
+
+bool recorder_failed(const struct recorder *r)
+{
+	return r->broken;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* Of one's own: it tells who talks to whom. */
+static int file_create(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void broken(struct recorder *r, const char *doing, int err)
+{
+	fprintf(stderr, "tcpwhy: %s %s: %s; nothing more is recorded\n", doing, r->o->path,
+		strerror(err));
+	r->broken = true;
+}
+
+/* All at once: whatever happens to the process, the file ends behind a whole block. */
+static void flush(struct recorder *r)
+{
+	struct strbuf *to = &r->writer.to;
+	size_t at = 0;
+
+	while (at < to->len && !r->broken) {
+		ssize_t n = write(r->fd, to->s + at, to->len - at);
+
+		if (n < 0 && errno != EINTR)
+			broken(r, "writing", errno);
+		at += n > 0 ? (size_t)n : 0;
+	}
+	r->bytes += at;
+	strbuf_reset(to);
+}
+
+static int section(struct recorder *r)
+{
+	struct utsname uts;
+	char os[256];
+
+	world_free(r->written);
+	r->written = NULL;
+	if (uname(&uts) < 0)
+		return -errno;
+	snprintf(os, sizeof(os), "%s %s %s", uts.sysname, uts.release, uts.machine);
+	pcapng_section(&r->writer, &(struct pcapng_host){.name = uts.nodename,
+							 .os = os,
+							 .run = r->run,
+							 .wall_ns = now_wall()});
+	return world_new(&r->written);
+}
+
+static void name_of(const struct recorder *r, uint64_t number, struct strbuf *name)
+{
+	strbuf_reset(name);
+	strbuf_add(name, r->o->path);
+	if (number)
+		strbuf_addf(name, ".%llu", (unsigned long long)number);
+}
+
+/* FILE becomes FILE.1, FILE.1 becomes FILE.2…; the oldest goes. */
+static int make_older(const struct recorder *r)
+{
+	_cleanup_strbuf_ struct strbuf from = {0};
+	_cleanup_strbuf_ struct strbuf to = {0};
+
+	name_of(r, r->o->files - 1, &from);
+	if (unlink(from.s) < 0 && errno != ENOENT)
+		return -errno;
+	for (uint64_t n = r->o->files - 1; n--;) {
+		name_of(r, n, &from);
+		name_of(r, n + 1, &to);
+		if (rename(from.s, to.s) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* In a folder of another user nothing can be renamed once privileges are dropped. */
+static int start_over(struct recorder *r, int err)
+{
+	if (!r->told)
+		fprintf(stderr, "tcpwhy: %s can't become %s.1 (%s): it starts over instead\n",
+			r->o->path, r->o->path, strerror(-err));
+	r->told = true;
+	return ftruncate(r->fd, 0) < 0 || lseek(r->fd, 0, SEEK_SET) < 0 ? -errno : 0;
+}
+
+static void rotate(struct recorder *r)
+{
+	int err = make_older(r);
+
+	r->bytes = 0;
+	if (err == -EACCES || err == -EPERM) {
+		err = start_over(r, err);
+	} else if (!err) {
+		close_fd(&r->fd);
+		r->fd = file_create(r->o->path);
+		err = r->fd < 0 ? r->fd : 0;
+	}
+	if (!err)
+		err = section(r);
+	if (err)
+		broken(r, "rotating", -err);
+}
+
+static void make_room(struct recorder *r)
+{
+	if (!r->broken && r->bytes >= r->o->size)
+		rotate(r);
+}
+
+int recorder_open(const struct record_options *o, struct recorder **ret, struct strbuf *why)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->o = o;
+	snprintf(r->run, sizeof(r->run), "%llx-%x", (unsigned long long)now_wall(),
+		 (unsigned)getpid());
+	r->fd = file_create(o->path);
+	err = r->fd < 0 ? r->fd : pcapng_writer_open(&r->writer);
+	if (!err)
+		err = section(r);
+	if (!err)
+		flush(r);
+	if (!err) {
+		*ret = r;
+		return 0;
+	}
+	strbuf_addf(why, "-o %s: %s", o->path,
+		    err == -EEXIST ? "there is such a file; remove it, or give another name"
+				   : strerror(-err));
+	recorder_close(r);
+	return err;
+}
+
+void recorder_close(struct recorder *r)
+{
+	if (!r)
+		return;
+	close_fd(&r->fd);
+	pcapng_writer_close(&r->writer);
+	world_free(r->written);
+	free(r);
+}
+
+/* ---- what is written ------------------------------------------------------------------------- */
+
+/* What a record speaks of stands before it, once in each file. */
+static void add_symbol(struct recorder *r, const struct world *w, uint64_t addr)
+{
+	const struct rec_symbol *sym = addr ? world_symbol(w, addr) : NULL;
+
+	if (!sym || world_symbol(r->written, addr))
+		return;
+	pcapng_record(&r->writer, &sym->hdr, NULL, NULL);
+	world_add(r->written, &sym->hdr);
+}
+
+/* As no question's answer, and known in time, though it may have been found out later. */
+static void add_netns(struct recorder *r, const struct world *w, const struct rec_hdr *of)
+{
+	const struct rec_netns *ns = of->netns ? world_netns(w, of->netns) : NULL;
+	struct rec_netns known;
+
+	if (!ns || world_netns(r->written, of->netns))
+		return;
+	known = *ns;
+	known.question = 0;
+	known.hdr.mono_ns = of->mono_ns;
+	known.hdr.wall_ns = of->wall_ns;
+	pcapng_record(&r->writer, &known.hdr, NULL, NULL);
+	world_add(r->written, &ns->hdr);
+}
+
+static void add_symbols(struct recorder *r, const struct world *w, const uint64_t *addr, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		add_symbol(r, w, addr[i]);
+}
+
+static void add_event_symbols(struct recorder *r, const struct world *w, const struct rec_event *e)
+{
+	add_symbol(r, w, e->location);
+	add_symbols(r, w, e->kstack, e->nr_kstack);
+	add_symbols(r, w, e->hooks, e->nr_hooks);
+	add_symbols(r, w, e->mem.ct_end.stack, e->mem.ct_end.nr_stack);
+	add_symbol(r, w, e->nf.function);
+	add_symbol(r, w, e->nf.expr_function);
+}
+
+static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
+{
+	return world_symbol(arg, addr);
+}
+
+static void add_record(struct recorder *r, const struct rec_hdr *rec, const struct world *w,
+		       const struct verdict *v)
+{
+	const struct out_symbols syms = {find_symbol, (void *)w};
+
+	r->writer.wall_ns = rec->wall_ns;
+	if (REC_KIND_IS_EVENT(rec->kind))
+		add_event_symbols(r, w, (const struct rec_event *)rec);
+	if (rec->kind == REC_HOOK)
+		add_symbol(r, w, ((const struct rec_hook *)rec)->function);
+	add_netns(r, w, rec);
+	pcapng_record(&r->writer, rec, &syms, v);
+}
+
+static bool has_failed(const struct recorder *r, const struct rec_event *e)
+{
+	struct rec_tuple t = tuple_canonical(&e->pkt.tuple);
+
+	for (size_t i = 0; i < FAILED_MAX; i++)
+		if (e->hdr.mono_ns < r->failed[i].until_ns && r->failed[i].netns == e->hdr.netns &&
+		    tuple_equal(&r->failed[i].tuple, &t))
+			return true;
+	return false;
+}
+
+/* From now on, and for a while. */
+static void note_failed(struct recorder *r, const struct rec_event *e, uint64_t until_ns)
+{
+	struct failed *f;
+
+	if (has_failed(r, e))
+		return;
+	f = &r->failed[r->next++ % FAILED_MAX];
+	f->tuple = tuple_canonical(&e->pkt.tuple);
+	f->netns = e->hdr.netns;
+	f->until_ns = until_ns;
+}
+
+void recorder_record(struct recorder *r, const struct rec_hdr *rec, const struct world *w)
+{
+	if (r->broken)
+		return;
+	if (!r->o->everything &&
+	    (!REC_KIND_IS_EVENT(rec->kind) || !has_failed(r, (const struct rec_event *)rec)))
+		return;
+	make_room(r);
+	add_record(r, rec, w, NULL);
+	flush(r);
+}
+
+void recorder_verdict(struct recorder *r, const struct timeline *tl, const struct world *w,
+		      const struct verdict *v, bool lost)
+{
+	uint64_t from = v->mono_ns > r->o->before ? v->mono_ns - r->o->before : 0;
+
+	if (r->broken)
+		return;
+	make_room(r);
+	for (size_t i = 0; i < tl->recs.n && !r->o->everything; i++) {
+		const struct rec_hdr *rec = tl->recs.v[i];
+		bool event = REC_KIND_IS_EVENT(rec->kind);
+
+		if (event && rec->mono_ns < from)
+			continue;
+		add_record(r, rec, w, event && rec->mono_ns == v->mono_ns ? v : NULL);
+		if (event)
+			note_failed(r, (const struct rec_event *)rec, v->mono_ns + r->o->after);
+	}
+	if (lost)
+		pcapng_loss(&r->writer, tl->last_ns, v->wall_ns);
+	pcapng_verdict(&r->writer, v);
+	flush(r);
+}
