@@ -66,6 +66,7 @@ static const struct hole holes[] = {
 	HOLE(BPF_PROG, rec_bpf_prog, pad),
 	HOLE(LINK, rec_link, pad),
 	HOLE(CT_TOP, rec_ct_top, pad),
+	HOLE(PORTS, rec_ports, pad),
 };
 
 /* What lies behind the end of a string or of the used part of an array means nothing, too. */
