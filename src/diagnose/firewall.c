@@ -396,11 +396,13 @@ static void dropper_of_both(const struct judge *j, const struct rec_event *e, st
 
 /*
  * A module's function that frees the packet itself, and tells netfilter that it is stolen: it stands in the
- * stack, called by nf_hook_slow. Those of the kernel free what they keep (fragments) or have answered.
+ * stack, called by nf_hook_slow. Those of the kernel free what they keep (fragments) or have answered; and
+ * what a module sends on from there may be freed by others, for their own reasons.
  */
 static bool dropper_that_steals(const struct judge *j, const struct rec_event *e, struct dropper *d)
 {
-	const struct rec_symbol *s = NULL, *caller = NULL;
+	const struct rec_symbol *s = NULL, *caller = NULL,
+				*freed = world_symbol(j->world, e->location);
 
 	for (unsigned i = 0; i < e->nr_kstack; i++) {
 		s = caller;
@@ -408,7 +410,8 @@ static bool dropper_that_steals(const struct judge *j, const struct rec_event *e
 		if (caller && symbol_is(caller, "nf_hook_slow"))
 			break;
 	}
-	if (!s || !caller || !symbol_is(caller, "nf_hook_slow"))
+	if (!s || !caller || !symbol_is(caller, "nf_hook_slow") || !freed ||
+	    strcmp(freed->module, s->module) != 0)
 		return false;
 	timeline_each(j->tl, REC_HOOK, struct rec_hook, h) {
 		if (h->hdr.netns != e->hdr.netns || h->maker != HOOK_FOREIGN ||

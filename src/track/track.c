@@ -12,9 +12,10 @@
 #define PATIENCE_NS (1000 * NSEC_PER_MSEC)
 /*
  * Answers to its questions are worth a longer wait: they take microseconds unless the host is in
- * trouble.
+ * trouble. Even then they are worth it as long as some come in, but not for ever.
  */
-#define ANSWERS_NS (5 * NSEC_PER_SEC)
+#define ANSWERS_NS (10 * NSEC_PER_SEC)
+#define ANSWERS_MOST_NS (30 * NSEC_PER_SEC)
 /*
  * A SYN is sent again after up to 64 s (net/ipv4/tcp_timer.c): until then the connection is
  * remembered.
@@ -39,6 +40,7 @@ struct track {
 	struct world *world;
 	struct store store;
 	uint64_t evicted;
+	uint64_t answered_ns; /* when the last answer came, whatever the question */
 	VEC(struct question) questions;
 	size_t question_at; /* those before it are asked */
 	void (*on_repeat)(void *arg, uint64_t verdict_id);
@@ -310,6 +312,8 @@ static int add_lookup(struct track *t, const struct rec_hdr *rec)
 {
 	struct entry *e = store_by_id(&t->store, record_question(rec));
 
+	if (rec->kind == REC_ANSWER && rec->mono_ns > t->answered_ns)
+		t->answered_ns = rec->mono_ns;
 	if (!e)
 		return 0; /* it came too late */
 	if (rec->kind == REC_ANSWER && e->tl.open)
@@ -346,12 +350,23 @@ int track_add(struct track *t, const struct rec_hdr *rec)
 
 /* ---- timelines out --------------------------------------------------------------------------- */
 
+/* When tl is ripe: later than its events say as long as its questions are being answered. */
+static uint64_t ripe_at(const struct track *t, const struct timeline *tl)
+{
+	uint64_t from = t->answered_ns > tl->trigger_ns ? t->answered_ns : tl->trigger_ns;
+	uint64_t most = tl->trigger_ns + ANSWERS_MOST_NS;
+
+	if (!tl->open)
+		return tl->ripe_ns;
+	return from + ANSWERS_NS < most ? from + ANSWERS_NS : most;
+}
+
 struct timeline *track_ripe(struct track *t, uint64_t now)
 {
 	for (struct entry *e = t->store.oldest; e; e = e->newer) {
 		if (e->tl.state != TIMELINE_RIPENING || e->out)
 			continue;
-		if (now < e->tl.ripe_ns || (e->tl.open && now < e->tl.trigger_ns + ANSWERS_NS))
+		if (now < ripe_at(t, &e->tl))
 			continue;
 		e->out = true;
 		return &e->tl;
@@ -383,7 +398,7 @@ uint64_t track_next_ns(const struct track *t)
 	uint64_t next = UINT64_MAX;
 
 	for (const struct entry *e = t->store.oldest; e; e = e->newer) {
-		uint64_t at = e->tl.open ? e->tl.trigger_ns + ANSWERS_NS : e->tl.ripe_ns;
+		uint64_t at = ripe_at(t, &e->tl);
 
 		if (e->tl.state == TIMELINE_RIPENING && !e->out && at < next)
 			next = at;

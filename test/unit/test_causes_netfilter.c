@@ -311,6 +311,7 @@ static void a_module_that_steals_packets_is_named(void **state)
 	struct story *s = *state;
 	struct rec_event *e = filtered(s);
 	struct rec_hook *h = story_hook_found(s, HOOK_FOREIGN, "guard_in");
+	struct rec_symbol bridge;
 
 	/* Where the function is, not where it called. */
 	h->function -= 0x10;
@@ -320,9 +321,19 @@ static void a_module_that_steals_packets_is_named(void **state)
 	e->has_reason = REASON_NONE;
 	e->nr_kstack = 0;
 	story_stack(s, e, "guard_in", "nf_hook_slow", "ip_local_deliver");
+	e->location = e->kstack[0];
 	judged(s, "foreign-hook, certain");
 	assert_true(story_says(s, "itself freed the packet, and kept it from what comes behind "
 				  "(NF_STOLEN)"));
+	/* It sent the packet on, and another part of the kernel freed it. */
+	rec_init(&bridge, REC_SYMBOL, 0, 0);
+	bridge.addr = e->location = 0xffffffffc1000040ull;
+	assert_true(str_copy(bridge.name, sizeof(bridge.name), "br_forward_finish"));
+	assert_true(str_copy(bridge.module, sizeof(bridge.module), "bridge"));
+	assert_int_equal(world_add(s->world, &bridge.hdr), 0);
+	judged(s, "netfilter-drop, certain");
+	assert_false(story_says(s, "NF_STOLEN"));
+	e->location = e->kstack[0];
 	/* A function of the kernel's own that is in that place, and of which nobody has heard. */
 	h->maker = HOOK_KERNEL;
 	judged(s, "netfilter-drop, certain");

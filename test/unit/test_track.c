@@ -65,6 +65,27 @@ static void answers_lower_what_is_open(void **state)
 	}
 }
 
+static void as_long_as_answers_come_in_the_others_are_waited_for(void **state)
+{
+	const uint64_t step = ANSWERS - 1, end = T0 + ANSWERS_MOST;
+	struct fixture *f = *state;
+	struct question q = {0};
+
+	fails(f, inside(), T0);
+	fails(f, tcp("10.0.0.1", 1000, "10.0.0.2", 80), T0);
+	assert_int_equal(questions(f, &q), 2);
+	answered_at(f, q.id, 0, T0 + MS); /* the other one's turn came later */
+	assert_int_equal(ripe(f, T0 + ANSWERS, 1, NULL), 1);
+	assert_true(track_next_ns(f->track) == T0 + MS + ANSWERS);
+	for (uint64_t at = T0 + step; at < end; at += step) {
+		assert_int_equal(ripe(f, at, 1, NULL), 0);
+		answered_at(f, q.id, 0, at);
+	}
+	assert_true(track_next_ns(f->track) == end);
+	assert_int_equal(ripe(f, end - 1, 1, NULL), 0);
+	assert_int_equal(ripe(f, end, 1, NULL), 1);
+}
+
 static void answers_that_nobody_asked_for_are_ignored(void **state)
 {
 	struct fixture *f = *state;
@@ -208,6 +229,7 @@ int main(void)
 		track_test(further_events_are_waited_for_but_not_for_ever),
 		asking_test(answers_are_waited_for_but_not_for_ever),
 		asking_test(answers_lower_what_is_open),
+		asking_test(as_long_as_answers_come_in_the_others_are_waited_for),
 		asking_test(answers_that_nobody_asked_for_are_ignored),
 		asking_test(the_same_question_is_asked_once),
 		track_test(who_a_namespace_is_gets_asked_once),

@@ -90,14 +90,19 @@ void fails(struct fixture *f, struct rec_tuple t, uint64_t ns)
 	fails_in(f, t, HOST, ns);
 }
 
-void answered(struct fixture *f, uint64_t question, int err)
+void answered_at(struct fixture *f, uint64_t question, int err, uint64_t ns)
 {
 	struct rec_answer a;
 
-	rec_init(&a, REC_ANSWER, HOST, T0);
+	rec_init(&a, REC_ANSWER, HOST, ns);
 	a.question = question;
 	a.err = err;
 	assert_int_equal(track_add(f->track, &a.hdr), 0);
+}
+
+void answered(struct fixture *f, uint64_t question, int err)
+{
+	answered_at(f, question, err, T0);
 }
 
 unsigned questions(struct fixture *f, struct question *last)

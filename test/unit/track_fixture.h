@@ -10,7 +10,8 @@
 /* As in track.c. */
 #define GRACE (150 * MS)
 #define PATIENCE (1000 * MS)
-#define ANSWERS (5 * NSEC_PER_SEC)
+#define ANSWERS (10 * NSEC_PER_SEC)
+#define ANSWERS_MOST (30 * NSEC_PER_SEC)
 #define AFTERMATH (10 * NSEC_PER_SEC)
 
 struct fixture {
@@ -37,6 +38,7 @@ void fails_in(struct fixture *f, struct rec_tuple t, uint32_t netns, uint64_t ns
 void fails(struct fixture *f, struct rec_tuple t, uint64_t ns);
 /* The end of a lookup. */
 void answered(struct fixture *f, uint64_t question, int err);
+void answered_at(struct fixture *f, uint64_t question, int err, uint64_t ns);
 /* Takes every question that waits: how many; *last, if wanted, is the last of them. */
 unsigned questions(struct fixture *f, struct question *last);
 /* Judges what is ripe at that time, with this id: how many; *last, if wanted, is the last. */
