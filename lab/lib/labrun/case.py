@@ -74,6 +74,13 @@ def _own(lines, numbers):
             if line.get("type") == "verdict" and line.get("netns_inum") in numbers.keys() | {None, 0}]
 
 
+def _same_again(watcher):
+    """A replay of what was recorded gives the very same verdicts."""
+    live, again = ([line for line in lines if line.get("type") == "verdict"]
+                   for lines in (watcher.lines, watcher.replayed()))
+    return match.differences(live, again)
+
+
 def _wait_for_user(case):
     pid = os.getpid()
     print(f"\n{case.title} is up: {' '.join(sorted(sandbox.namespace_numbers().values()))}\n"
@@ -96,6 +103,9 @@ def _judge(case, options, verdicts, seen, watcher):
     wanted = case.wanted(watcher.tier)
     rest = verdicts, case.scenario.allow_other, environment(case.family)
     problems = match.compare(wanted, *rest)
+    differences = _same_again(watcher)
+    if differences:
+        return Result("not ok", "a replay says something else", "\n".join(differences + problems), verdicts=names)
     if not problems:
         return Result("ok", detail=seen, verdicts=names)
     weaker = match.weaker(wanted, case.weaker, *rest) if options.weaker else None
@@ -128,7 +138,8 @@ def _run(case, options, show, more):
     # Before Linux 5.11 the BPF programs of a scenario count as locked memory; later the limit doesn't matter.
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    with tempfile.TemporaryFile() as log:  # open before the sandbox's init is forked, which writes to it too
+    # The log is open before the sandbox's init is forked, which writes to it too.
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, tempfile.TemporaryFile() as log:
         box, watcher = sandbox.Sandbox(), None
         stream = None if show else log
         env = {**_env(case), **more}
@@ -139,7 +150,8 @@ def _run(case, options, show, more):
             numbers = sandbox.namespace_numbers()
             if options.tcpwhy:
                 tier = ("--tier", options.tier) if options.tier else ()
-                watcher = tool.Tool(options.tcpwhy, (*tier, *case.scenario.args), shown=options.demo)
+                watcher = tool.Tool(options.tcpwhy, (*tier, *case.scenario.args), shown=options.demo,
+                                    recording=None if options.demo else os.path.join(folder, "recording.pcapng"))
             _step(box.run_python, case, "./provoke", env, stream, "provoke")
             numbers.update(sandbox.namespace_numbers())
             numbers[box.scratch] = None
@@ -155,6 +167,8 @@ def _run(case, options, show, more):
             if wanted and case.scenario.settle == "verdict":
                 watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= wanted)
             watcher.stop()
+            if options.recordings:
+                watcher.keep_recording(os.path.join(options.recordings, case.title.replace(" ", "-") + ".pcapng"))
             return _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher)
         except _Stop as stop:
             return stop.result

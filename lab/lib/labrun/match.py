@@ -100,6 +100,25 @@ def compare(wanted, verdicts, allow_other, addresses):
     return problems
 
 
+def _changed(one, other):
+    """What differs between two verdicts of a flow and cause."""
+    return [f"      {key}: live {one.get(key)!r}, replayed {other.get(key)!r}"
+            for key in dict.fromkeys((*one, *other)) if one.get(key) != other.get(key)]
+
+
+def differences(live, again):
+    """Lines that tell how a replay's verdicts differ from the live ones; none if all but their order is the same."""
+    live, again = ([{**verdict, "id": None} for verdict in verdicts] for verdicts in (live, again))
+    missing = [verdict for verdict in live if verdict not in again]
+    more = [verdict for verdict in again if verdict not in live]
+    lines = []
+    for verdict in missing:
+        same = [other for other in more if all(other.get(key) == verdict.get(key) for key in ("flow", "cause"))]
+        lines += ["live only:", *_show(verdict)] if not same else [f"{name(verdict)}:", *_changed(verdict, same[0])]
+        more = [other for other in more if other not in same[:1]]
+    return lines + [line for verdict in more for line in ("replayed only:", *_show(verdict))]
+
+
 def _right(want, verdict, addresses):
     return mismatch(want, verdict, addresses) is None
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -25,14 +26,20 @@ def _prepare():
 
 
 class Tool:
-    def __init__(self, path, args, shown=False):
-        """Start it; shown: as a user does, with its text on the terminal, until its first verdict. See wait()."""
+    def __init__(self, path, args, recording=None, shown=False):
+        """Start it, to record into a file or not.
+
+        shown: as a user does, with its text on the terminal, until its first verdict. See wait().
+        """
         self.lines = []  # every JSON object it printed
+        self._path, self._recording = path, recording
         self._rest = b""
         self._errors = tempfile.TemporaryFile()
         ready, theirs = os.pipe()
         try:
             mode, streams = ["--json"], {"stdout": subprocess.PIPE, "stderr": self._errors}
+            if recording:
+                mode = ["record", "-o", recording, *mode]
             if shown:
                 mode, streams = ["--count", "1"], {}
             self._process = subprocess.Popen([path, *mode, "--ready-fd", str(theirs), *args],
@@ -113,3 +120,14 @@ class Tool:
             raise ToolError(f"tcpwhy ended with status {status}" + self.errors())
         if not self.lines or self.lines[-1].get("type") != "summary":
             raise ToolError("tcpwhy's last line is no summary" + self.errors())
+
+    def keep_recording(self, path):
+        shutil.copyfile(self._recording, path)
+
+    def replayed(self):
+        """Every JSON object that a replay of the recording prints."""
+        done = subprocess.run([self._path, "replay", "--json", self._recording], capture_output=True, text=True,
+                              timeout=EXIT_SECONDS, check=False)
+        if done.returncode or done.stderr:
+            raise ToolError(f"tcpwhy replay ended with status {done.returncode}\n{done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
