@@ -22,6 +22,7 @@ class Result:
     detail: str = ""  # more lines
     verdicts: tuple = ()  # what tcpwhy said, each as "cause (certainty)"
     weaker: str = ""  # how much less that is than wanted, see match.weaker
+    recording: str = ""  # where it is wanted, what tcpwhy recorded: base64 of what zlib made of it
 
 
 class _Stop(Exception):
@@ -167,9 +168,10 @@ def _run(case, options, show, more):
             if wanted and case.scenario.settle == "verdict":
                 watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= wanted)
             watcher.stop()
+            result = _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher)
             if options.recordings:
-                watcher.keep_recording(os.path.join(options.recordings, case.title.replace(" ", "-") + ".pcapng"))
-            return _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher)
+                result.recording = watcher.recording()
+            return result
         except _Stop as stop:
             return stop.result
         except tool.ToolError as error:

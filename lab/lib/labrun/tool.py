@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """tcpwhy as the runner sees it: wait until it is armed, read its JSON lines, end it with SIGINT."""
+import base64
 import json
 import os
 import re
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
+import zlib
 
 from lab import system
 
@@ -121,8 +122,9 @@ class Tool:
         if not self.lines or self.lines[-1].get("type") != "summary":
             raise ToolError("tcpwhy's last line is no summary" + self.errors())
 
-    def keep_recording(self, path):
-        shutil.copyfile(self._recording, path)
+    def recording(self):
+        with open(self._recording, "rb") as file:
+            return base64.b64encode(zlib.compress(file.read())).decode()
 
     def replayed(self):
         """Every JSON object that a replay of the recording prints."""
