@@ -171,6 +171,16 @@ void jsonl_verdict(const struct out_options *o, const struct verdict *v)
 	line_write(o, line);
 }
 
+void jsonl_connect_end(const struct out_options *o, const struct verdict *v, const struct ledger *l)
+{
+	json_t *line = line_start("connect_end");
+
+	json_object_set_new(line, "verdict", uint_json(v->id));
+	json_object_set_new(line, "cause", string_json(v->cause ? v->cause : ""));
+	json_object_set_new(line, "connect", table_json(ledger_fields, l, NULL));
+	line_write(o, line);
+}
+
 void jsonl_repeat(const struct out_options *o, const struct verdict *v, uint64_t count,
 		  uint64_t total)
 {
