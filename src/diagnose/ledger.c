@@ -210,11 +210,14 @@ static void add_sent(const struct judge *j, const struct rec_memory *m, struct l
 			continue;
 		s = syn_add(l, e->hdr.mono_ns, e->err ? SYN_NOT_SENT : SYN_NOT_SEEN);
 		if (s && e->err)
-			s->by = strdup(errno_name(e->err));
+			s->by = strdup(e->err == EBUSY ? "EBUSY, the one before still waits in a "
+							 "queue of this host"
+						       : errno_name(e->err));
 	}
-	/* Before it has a local port, no SYN can have been sent. */
-	if (began && of->sock.tuple.sport && l->syns.n < of->sock.retransmits + 1u &&
-	    !syn_near(l, began))
+	/* Only the caller was told of an error, not the socket: it ended before a SYN. */
+	if (l->err && !of->sock.err)
+		return;
+	if (began && l->syns.n < of->sock.retransmits + 1u && !syn_near(l, began))
 		syn_add(l, began, SYN_NOT_SEEN);
 }
 
@@ -273,7 +276,7 @@ static char *say_drop(const struct judge *j, const struct rec_event *e)
 static struct ledger_syn *first_without_fate(struct ledger *l, uint64_t ns)
 {
 	for (size_t i = 0; i < l->syns.n && l->syns.v[i].after_ns <= ns; i++)
-		if (l->syns.v[i].fate == SYN_NOT_SEEN)
+		if (l->syns.v[i].fate == SYN_NOT_SEEN || l->syns.v[i].fate == SYN_LEFT)
 			return &l->syns.v[i];
 	return NULL;
 }
@@ -307,12 +310,11 @@ static void add_losses(const struct judge *j, const struct rec_memory *m, struct
 
 /* ---- what came back -------------------------------------------------------------------------- */
 
-static void answer_add(const struct judge *j, const struct rec_event *e, char *what,
-		       const char *taken, char *why, struct ledger *l)
+static void answer_add(const struct rec_event *e, char *what, const char *taken, char *why,
+		       struct ledger *l)
 {
 	struct ledger_answer *a;
 
-	(void)j;
 	/* One packet is seen at several places. */
 	for (size_t i = 0; what && i < l->answers.n; i++) {
 		a = &l->answers.v[i];
@@ -345,15 +347,14 @@ static char *join(const char *a, const char *b)
 }
 
 /* An ICMP error ends a connect() at once, unless its socket is in use at that moment: tcp_v4_err(). */
-static void add_icmp(const struct judge *j, const struct rec_event *e, const struct ledger *of,
-		     struct ledger *l)
+static void add_icmp(const struct judge *j, const struct rec_event *e, struct ledger *l)
 {
-	bool ends = of->over && of->err && j->ev->hdr.mono_ns < e->hdr.mono_ns + SAME_NS &&
-		    of->err != ETIMEDOUT;
+	bool ends = l->over && l->err && l->err != ETIMEDOUT &&
+		    j->ev->hdr.mono_ns < e->hdr.mono_ns + SAME_NS;
 	_cleanup_strbuf_ struct strbuf what = {0};
 
 	strbuf_addf(&what, "ICMP %s from %s", say_icmp(&e->pkt), say_addr(e->pkt.icmp_src));
-	answer_add(j, e, strdup(what.s ? what.s : ""), ends ? "accepted" : "ignored", NULL, l);
+	answer_add(e, strdup(what.s ? what.s : ""), ends ? "accepted" : "ignored", NULL, l);
 }
 
 static void add_answer(const struct judge *j, const struct rec_event *e, struct ledger *l)
@@ -366,27 +367,27 @@ static void add_answer(const struct judge *j, const struct rec_event *e, struct 
 	switch (e->hdr.kind) {
 	case REC_RST_RECV:
 		if (ours)
-			answer_add(j, e, join("reset from ", from), "accepted", NULL, l);
+			answer_add(e, join("reset from ", from), "accepted", NULL, l);
 		break;
 	case REC_RST_IGNORED:
 		if (here)
-			answer_add(j, e, join("reset from ", from), "ignored", NULL, l);
+			answer_add(e, join("reset from ", from), "ignored", NULL, l);
 		break;
 	case REC_RST_SENT:
 		if (ours && !e->active)
-			answer_add(j, e, join("SYN-ACK from ", from), "ignored",
+			answer_add(e, join("SYN-ACK from ", from), "ignored",
 				   strdup("it doesn't fit the SYN, and was answered with a reset"),
 				   l);
 		break;
 	case REC_ICMP_RECV:
 		if (here)
-			add_icmp(j, e, l, l);
+			add_icmp(j, e, l);
 		break;
 	case REC_DROP:
 		if (flags == (TCPHDR_SYN | TCPHDR_ACK))
-			answer_add(j, e, join("SYN-ACK from ", from), "dropped", say_drop(j, e), l);
+			answer_add(e, join("SYN-ACK from ", from), "dropped", say_drop(j, e), l);
 		else if (flags & TCPHDR_RST && track_weight(e, j->world) != WEIGHT_NONE)
-			answer_add(j, e, join("reset from ", from), "dropped", say_drop(j, e), l);
+			answer_add(e, join("reset from ", from), "dropped", say_drop(j, e), l);
 		break;
 	default:
 		break;

@@ -33,7 +33,7 @@ static void add_fate(const struct ledger *l, const struct ledger_syn *s, struct 
 		return;
 	default:
 		strbuf_addf(out, "%s%s%s%s", *s->ifname ? ", then " : "",
-			    s->fate == SYN_NOT_SENT ? "not sent" : syn_fate_name(s->fate),
+			    s->fate == SYN_NOT_SENT ? "not sent:" : syn_fate_name(s->fate),
 			    s->by ? " " : "", s->by ? s->by : "");
 	}
 }
