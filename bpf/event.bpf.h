@@ -195,6 +195,7 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 	struct flow_key key;
 	struct rec_handshake *h;
 	struct rec_ct_end *end;
+	struct syn_nat *nat;
 	struct closed *c;
 	struct syn_sent *s;
 	u64 id = (u64)sk;
@@ -227,6 +228,12 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 		r->mem.syn_ifindex = s->ifindex;
 		r->mem.syn_tuple = s->tuple;
 		__builtin_memcpy(r->mem.syn_ifname, s->ifname, sizeof(s->ifname));
+		flow_key_set(&key, &s->tuple, 0); /* as it left its own namespace */
+		nat = bpf_map_lookup_elem(&syn_nats, &key);
+		if (nat && nat->ns > s->connect.began_ns) {
+			r->mem.connect.nat_ns = nat->ns;
+			r->mem.connect.nat_tuple = nat->tuple;
+		}
 	}
 }
 

@@ -43,6 +43,11 @@ struct syn_sent { /* a socket's connect(), and its SYNs as they leave through a 
 	struct rec_connect connect;
 };
 
+struct syn_nat { /* a SYN that was forwarded, translated, as it left */
+	u64 ns;
+	struct rec_tuple tuple;
+};
+
 struct rst_seen { /* the last reset that arrived for a flow */
 	struct rec_packet pkt;
 	u64 ns;
@@ -133,6 +138,7 @@ TABLE(syn_seen_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct syn_see
 TABLE(connects_map, BPF_MAP_TYPE_HASH, CONNECT_TABLE_SIZE, struct connect_key,
       struct connect_value);
 TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
+TABLE(syn_nats_map, BPF_MAP_TYPE_LRU_HASH, 2048, struct flow_key, struct syn_nat);
 TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
 TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
 TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
@@ -154,6 +160,7 @@ MAP(ports_map, ports);
 MAP(syn_seen_map, syn_seen);
 MAP(connects_map, connects);
 MAP(syn_sent_map, syn_sent);
+MAP(syn_nats_map, syn_nats);
 MAP(rst_seen_map, rst_seen);
 MAP(closed_map, closed);
 MAP(handshakes_map, handshakes);

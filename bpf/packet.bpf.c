@@ -93,6 +93,20 @@ INLINE void note_syn_sent(struct sock *sk, struct net_device *dev, const struct 
 		s->connect.syn_data |= 1u << n;
 }
 
+/* A SYN of another namespace (or host) leaves translated: whose it was, its conntrack entry tells. */
+INLINE void note_syn_nat(const struct rec_packet *p)
+{
+	struct syn_nat nat = {.ns = bpf_ktime_get_ns(), .tuple = p->tuple};
+	struct flow_key key, own;
+
+	if (!(p->has & PKT_CT))
+		return;
+	flow_key_set(&key, &p->ct_orig, 0);
+	flow_key_set(&own, &p->tuple, 0);
+	if (!flow_equal(&key, &own))
+		bpf_map_update_elem(&syn_nats, &key, &nat, BPF_ANY);
+}
+
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 {
@@ -120,8 +134,10 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	if (!wanted(&p, (u64)sk, netns, (u64)&dev->name, what == UDP && sk))
 		return 0;
 	if (what == SYN || what == UDP) {
-		if (sk && what == SYN)
+		if (what == SYN && sk)
 			note_syn_sent(sk, dev, &p);
+		else if (what == SYN)
+			note_syn_nat(&p);
 		return 0;
 	}
 	return packet_event(ctx, what == RST ? REC_RST_OUT : REC_ICMP_SENT, skb, &p, netns, 0);

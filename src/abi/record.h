@@ -233,6 +233,8 @@ struct rec_connect {
 	char comm[16];
 	u16 nr_syn; /* of syn_ns */
 	u8 pad[6];
+	u64 nat_ns; /* a SYN left translated, by whichever namespace forwarded it; 0: not seen */
+	struct rec_tuple nat_tuple; /* … as this */
 };
 
 /* What the kernel side remembers of a flow from earlier, cheap events. */
@@ -407,10 +409,10 @@ REC_ASSERT_SIZE(rec_sock, 136);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_ct_end, 208);
-REC_ASSERT_SIZE(rec_connect, 176);
-REC_ASSERT_SIZE(rec_memory, 536);
+REC_ASSERT_SIZE(rec_connect, 224);
+REC_ASSERT_SIZE(rec_memory, 584);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1888);
+REC_ASSERT_SIZE(rec_event, 1936);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

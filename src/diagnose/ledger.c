@@ -96,6 +96,7 @@ static const struct rec_memory *find_memory(const struct timeline *tl, const str
 	timeline_each_event(tl, e) {
 		if (e->sock.addr == of->sock.addr && e->hdr.mono_ns <= of->hdr.mono_ns &&
 		    (e->mem.syn_count > m->syn_count ||
+		     (!m->connect.nat_ns && e->mem.connect.nat_ns) ||
 		     (!m->connect.began_ns && e->mem.connect.began_ns)))
 			m = &e->mem;
 	}
@@ -138,10 +139,12 @@ static void fill_process(const struct judge *j, const struct rec_connect *c, str
 
 static void fill_translated(const struct judge *j, const struct rec_memory *m, struct ledger *l)
 {
-	if (m->syn_count && !tuple_equal(&m->syn_tuple, &l->flow)) {
+	if (m->syn_count && !tuple_equal(&m->syn_tuple, &l->flow))
 		l->translated = m->syn_tuple;
+	if (m->connect.nat_ns) /* another namespace did it, or did it again */
+		l->translated = m->connect.nat_tuple;
+	if (!addr_is_any(l->translated.dst))
 		return;
-	}
 	timeline_each_event(j->tl, e) {
 		struct rec_tuple out = tuple_reverse(&e->pkt.ct_reply);
 

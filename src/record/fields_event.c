@@ -292,6 +292,11 @@ static const struct field syn_fields[] = {
 	{.type = FIELD_END},
 };
 
+static bool connect_has_nat(const void *base)
+{
+	return ((const struct rec_connect *)base)->nat_ns;
+}
+
 static const struct field attempt_fields[] = {
 	FIELD(NS, struct rec_connect, began_ns, "began_ns", NULL, .optional = true),
 	FIELD(UINT, struct rec_connect, pid, "pid", NULL, .optional = true),
@@ -300,6 +305,8 @@ static const struct field attempt_fields[] = {
 	FIELD(TIMES, struct rec_connect, syn_ns, "syn_ns", NULL, .optional = true,
 	      FIELD_COUNT(struct rec_connect, nr_syn)),
 	FIELD(HEX, struct rec_connect, syn_data, "syn_data", NULL, .optional = true),
+	FIELD(NS, struct rec_connect, nat_ns, "nat_ns", NULL, .optional = true),
+	FIELD_TUPLE_OF(struct rec_connect, nat_tuple, "nat_tuple", NULL, .when = connect_has_nat),
 	{.type = FIELD_END},
 };
 

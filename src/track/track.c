@@ -313,6 +313,8 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	}
 	if (ev->mem.syn_count)
 		entry_claim(&t->store, e, &ev->mem.syn_tuple, ev->hdr.netns);
+	if (ev->mem.connect.nat_ns)
+		entry_claim(&t->store, e, &ev->mem.connect.nat_tuple, ev->hdr.netns);
 	if (ev->sock.flags & SOCK_PRESENT && tuple_is_whole(&ev->sock.tuple))
 		entry_note_sock(&t->store, e, ev->sock.addr);
 	entry_touch(&t->store, e);

@@ -68,9 +68,9 @@ static void range_set(void)
 
 static void test_counts_one_destination(void **state)
 {
-	int server = serve(SOCK_STREAM, "0.0.0.0", 0, false), fds[6];
-	int other = serve(SOCK_STREAM, "0.0.0.0", 0, false);
-	uint16_t port = local_port(server);
+	const uint16_t port = 7001;
+	int server = serve(SOCK_STREAM, "0.0.0.0", port, false), fds[6];
+	int other = serve(SOCK_STREAM, "0.0.0.0", 7002, false);
 	const struct rec_ports *p;
 
 	(void)state;
@@ -81,12 +81,12 @@ static void test_counts_one_destination(void **state)
 	assert_int_equal(p->held, 0);
 	assert_int_equal(p->pid, 0);
 
-	fds[0] = dial(SOCK_STREAM, "127.0.0.1", port);
-	fds[1] = dial(SOCK_STREAM, "127.0.0.1", port);
-	fds[2] = dial(SOCK_STREAM, "127.0.0.1", local_port(other)); /* another port */
-	fds[3] = dial(SOCK_STREAM, "10.99.0.1", port);		    /* another address */
-	fds[4] = dial_from("127.0.0.1", 50000, "127.0.0.1", port);  /* out of the range */
-	fds[5] = dial_from("127.0.0.2", 40008, "127.0.0.1", port);  /* from another address */
+	fds[0] = dial_from("127.0.0.1", 40000, "127.0.0.1", port);
+	fds[1] = dial_from("127.0.0.1", 40001, "127.0.0.1", port);
+	fds[2] = dial_from("127.0.0.1", 40002, "127.0.0.1", 7002); /* another port */
+	fds[3] = dial_from("10.99.0.1", 40003, "10.99.0.1", port); /* another address */
+	fds[4] = dial_from("127.0.0.1", 50000, "127.0.0.1", port); /* out of the range */
+	fds[5] = dial_from("127.0.0.2", 40009, "127.0.0.1", port); /* from another address */
 	p = ports_to(t.here, "0.0.0.0", "127.0.0.1", port);
 	assert_int_equal(p->held, 3);
 	assert_int_equal(p->time_wait, 0);
@@ -106,8 +106,8 @@ static void test_counts_one_destination(void **state)
 /* A connection in TIME_WAIT takes a port, and no process holds it. */
 static void test_time_wait_holds_a_port(void **state)
 {
-	int server = serve(SOCK_STREAM, "10.99.0.1", 0, false);
-	uint16_t port = local_port(server);
+	const uint16_t port = 7003;
+	int server = serve(SOCK_STREAM, "10.99.0.1", port, false);
 	int client = dial(SOCK_STREAM, "10.99.0.1", port), peer = accept(server, NULL, NULL);
 	const struct rec_ports *p;
 	char byte;
@@ -130,8 +130,8 @@ static void test_time_wait_holds_a_port(void **state)
 /* IPv4 in an IPv6 socket, and IPv6 itself. */
 static void test_both_families(void **state)
 {
-	int server = serve(SOCK_STREAM, "::", 0, false), fds[2];
-	uint16_t port = local_port(server);
+	const uint16_t port = 7004;
+	int server = serve(SOCK_STREAM, "::", port, false), fds[2];
 
 	(void)state;
 	fds[0] = dial(SOCK_STREAM, "::ffff:10.99.0.1", port);
@@ -147,9 +147,9 @@ static void test_both_families(void **state)
 /* Connections from the peer's namespace to itself, of which "here" knows nothing. */
 static uint16_t peer_connects(void)
 {
-	int server = serve(SOCK_STREAM, "10.99.0.2", 0, false);
-	uint16_t port = local_port(server);
+	const uint16_t port = 7005;
 
+	serve(SOCK_STREAM, "10.99.0.2", port, false);
 	range_set();
 	dial(SOCK_STREAM, "10.99.0.2", port);
 	dial(SOCK_STREAM, "10.99.0.2", port);

@@ -113,6 +113,9 @@ static void it_left_translated(void **state)
 	e->mem.syn_tuple = tcp("192.0.2.1", 50001, "10.0.2.2", 8080);
 	assert_non_null(strstr(ledger(s), "; it left translated (NAT), as 192.0.2.1:50001 -> "
 					  "10.0.2.2:8080\n"));
+	e->mem.connect.nat_ns = 1;
+	e->mem.connect.nat_tuple = tcp("192.0.2.9", 50009, "10.0.2.2", 8080);
+	assert_non_null(strstr(ledger(s), "as 192.0.2.9:50009 -> "));
 }
 
 static void data_in_the_first_syn_only(void **state)

@@ -241,6 +241,7 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, mem.ct_end.pad);
 		EXCEPT(c, rec_event, mem.connect.nr_syn);
 		EXCEPT(c, rec_event, mem.connect.pad);
+		EXCEPT(c, rec_event, mem.connect.nat_tuple.pad);
 		EXCEPT(c, rec_event, nf.hook);
 		EXCEPT(c, rec_event, nf.pad);
 		EXCEPT(c, rec_event, nf.invalid_args); /* are in its text by then */
