@@ -25,19 +25,41 @@ INLINE int syscall_fd(struct pt_regs *regs)
 #endif
 }
 
+#if defined(__TARGET_ARCH_x86)
+#define SYSCALL_ARG(regs, x86, arm64) BPF_CORE_READ(regs, x86)
+#else
+#define SYSCALL_ARG(regs, x86, arm64) BPF_CORE_READ((struct pt_regs___arm64 *)regs, arm64)
+#endif
+
 INLINE const void *syscall_arg2(struct pt_regs *regs)
 {
-#if defined(__TARGET_ARCH_x86)
-	return (const void *)BPF_CORE_READ(regs, si);
-#else
-	return (const void *)BPF_CORE_READ((struct pt_regs___arm64 *)regs, regs[1]);
-#endif
+	return (const void *)SYSCALL_ARG(regs, si, regs[1]);
 }
 
+INLINE u64 syscall_arg3(struct pt_regs *regs)
+{
+	return SYSCALL_ARG(regs, dx, regs[2]);
+}
+
+INLINE u64 syscall_arg4(struct pt_regs *regs)
+{
+	return SYSCALL_ARG(regs, r10, regs[3]);
+}
+
+INLINE const void *syscall_arg5(struct pt_regs *regs)
+{
+	return (const void *)SYSCALL_ARG(regs, r8, regs[4]);
+}
+
+/* arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h */
 #if defined(__TARGET_ARCH_x86)
-#define NR_CONNECT 42 /* arch/x86/entry/syscalls/syscall_64.tbl */
+#define NR_CONNECT 42
+#define NR_SENDTO 44
+#define NR_SENDMSG 46
 #else
-#define NR_CONNECT 203 /* include/uapi/asm-generic/unistd.h */
+#define NR_CONNECT 203
+#define NR_SENDTO 206
+#define NR_SENDMSG 211
 #endif
 
 /* enum sock_flags (include/net/sock.h): bit numbers of sk_flags. */

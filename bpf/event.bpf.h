@@ -25,6 +25,17 @@ INLINE struct rec_handshake *handshake_of(const struct rec_tuple *t, u32 netns)
 	return bpf_map_lookup_elem(&handshakes, &key);
 }
 
+/* ---- what is remembered of a connect() -------------------------------------------------------- */
+
+static const struct syn_sent no_syns; /* there is no stack for it */
+
+/* The socket's entry, made anew; NULL where there is no room. */
+INLINE struct syn_sent *syn_sent_new(u64 sk)
+{
+	bpf_map_update_elem(&syn_sent, &sk, &no_syns, BPF_ANY);
+	return bpf_map_lookup_elem(&syn_sent, &sk);
+}
+
 /* ---- the task that runs ----------------------------------------------------------------------- */
 
 #define PF_EXITING 0x4 /* include/linux/sched.h */
@@ -99,7 +110,11 @@ INLINE void event_init(struct rec_event *r, const struct count_key *key, const s
 		       u64 now)
 {
 	/* In parts: clang makes no memset of more than 1024 bytes for BPF. */
-	__builtin_memset(r, 0, __builtin_offsetof(struct rec_event, kstack));
+	__builtin_memset(r, 0, __builtin_offsetof(struct rec_event, mem));
+	asm volatile("" ::: "memory");
+	__builtin_memset(&r->mem, 0,
+			 __builtin_offsetof(struct rec_event, kstack) -
+				 __builtin_offsetof(struct rec_event, mem));
 	asm volatile("" ::: "memory");
 	__builtin_memset(r->kstack, 0, sizeof(r->kstack));
 	__builtin_memset(r->ustack, 0, sizeof(r->ustack));
@@ -180,6 +195,7 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 	struct flow_key key;
 	struct rec_handshake *h;
 	struct rec_ct_end *end;
+	struct syn_nat *nat;
 	struct closed *c;
 	struct syn_sent *s;
 	u64 id = (u64)sk;
@@ -204,12 +220,20 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 	if (!sk)
 		return;
 	s = bpf_map_lookup_elem(&syn_sent, &id);
-	if (s && s->sport == r->sock.tuple.sport && s->dport == r->sock.tuple.dport) {
+	if (s && (!s->sport || s->sport == r->sock.tuple.sport) &&
+	    s->dport == r->sock.tuple.dport) {
+		r->mem.connect = s->connect;
 		r->mem.syn_count = s->count;
-		r->mem.syn_first_ns = s->first_ns;
+		r->mem.syn_first_ns = s->connect.syn_ns[0];
 		r->mem.syn_ifindex = s->ifindex;
 		r->mem.syn_tuple = s->tuple;
 		__builtin_memcpy(r->mem.syn_ifname, s->ifname, sizeof(s->ifname));
+		flow_key_set(&key, &s->tuple, 0); /* as it left its own namespace */
+		nat = bpf_map_lookup_elem(&syn_nats, &key);
+		if (nat && nat->ns > s->connect.began_ns) {
+			r->mem.connect.nat_ns = nat->ns;
+			r->mem.connect.nat_tuple = nat->tuple;
+		}
 	}
 }
 

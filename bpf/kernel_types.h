@@ -195,6 +195,10 @@ struct tcp_sock {
 	u32 snd_wnd;
 };
 
+struct mptcp_sock {
+	struct sock *first;
+};
+
 struct request_sock {
 	struct sock_common __req_common;
 	u8 num_retrans;
@@ -307,6 +311,7 @@ struct pt_regs {
 	unsigned long orig_ax;
 	unsigned long r8;
 	unsigned long r9;
+	unsigned long r10;
 	unsigned long ip;
 };
 

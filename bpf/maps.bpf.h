@@ -31,15 +31,21 @@ struct syn_seen { /* SYNs of one flow as they arrive at a namespace */
 	u64 ns;
 };
 
-struct syn_sent { /* SYNs of one socket as they leave through a device */
-	u64 first_ns;
+struct syn_sent { /* a socket's connect(), and its SYNs as they leave through a device */
+	u64 last_ns;
 	u32 count;
 	u32 ifindex;
 	char ifname[16];
 	struct rec_tuple tuple;
-	u16 sport; /* of the socket itself: its address may be another's by now */
+	u16 sport; /* of the socket itself: its address may be another's by now; 0: no SYN has left yet */
 	u16 dport;
 	u32 pad;
+	struct rec_connect connect;
+};
+
+struct syn_nat { /* a SYN that was forwarded, translated, as it left */
+	u64 ns;
+	struct rec_tuple tuple;
 };
 
 struct rst_seen { /* the last reset that arrived for a flow */
@@ -129,10 +135,10 @@ TABLE(pids_map, BPF_MAP_TYPE_HASH, 8192, u32, u8);
 TABLE(socks_map, BPF_MAP_TYPE_LRU_HASH, 16384, u64, u8);
 TABLE(ports_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, u8);
 TABLE(syn_seen_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct syn_seen);
-TABLE(connect_began_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, u64);
 TABLE(connects_map, BPF_MAP_TYPE_HASH, CONNECT_TABLE_SIZE, struct connect_key,
       struct connect_value);
 TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
+TABLE(syn_nats_map, BPF_MAP_TYPE_LRU_HASH, 2048, struct flow_key, struct syn_nat);
 TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
 TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
 TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
@@ -152,9 +158,9 @@ MAP(pids_map, pids);
 MAP(socks_map, socks);
 MAP(ports_map, ports);
 MAP(syn_seen_map, syn_seen);
-MAP(connect_began_map, connect_began);
 MAP(connects_map, connects);
 MAP(syn_sent_map, syn_sent);
+MAP(syn_nats_map, syn_nats);
 MAP(rst_seen_map, rst_seen);
 MAP(closed_map, closed);
 MAP(handshakes_map, handshakes);

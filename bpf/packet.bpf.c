@@ -51,27 +51,60 @@ INLINE int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_pac
 	return 0;
 }
 
-INLINE int note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_tuple *t)
+/* A SYN passes a VLAN, bond or bridge and the device below within microseconds. */
+#define SYN_PASSES_NS (10 * 1000 * 1000ull)
+
+INLINE void note_syn_device(struct syn_sent *s, struct net_device *dev, const struct rec_packet *p)
 {
-	struct syn_sent *s, first = {};
+	s->ifindex = BPF_CORE_READ(dev, ifindex);
+	bpf_probe_read_kernel_str(s->ifname, sizeof(s->ifname), &dev->name);
+	s->tuple = p->tuple;
+}
+
+INLINE void note_syn_sent(struct sock *sk, struct net_device *dev, const struct rec_packet *p)
+{
+	u64 id = (u64)sk, now = bpf_ktime_get_ns();
 	struct rec_tuple own = {};
-	u64 id = (u64)sk;
+	struct syn_sent *s;
+	u32 n;
 
 	s = bpf_map_lookup_elem(&syn_sent, &id);
-	if (s) {
-		s->count++;
-		return 0;
+	if (!s)
+		s = syn_sent_new(id);
+	if (!s)
+		return;
+	n = s->count;
+	if (n <= 1 && (!n || now - s->last_ns < SYN_PASSES_NS))
+		note_syn_device(s, dev, p);
+	if (n && now - s->last_ns < SYN_PASSES_NS)
+		return;
+	s->last_ns = now;
+	s->count = n + 1;
+	if (!n) {
+		sock_tuple(id, &own);
+		s->sport = own.sport;
+		s->dport = own.dport;
 	}
-	first.count = 1;
-	first.first_ns = bpf_ktime_get_ns();
-	first.ifindex = BPF_CORE_READ(dev, ifindex);
-	bpf_probe_read_kernel_str(first.ifname, sizeof(first.ifname), &dev->name);
-	first.tuple = *t;
-	sock_tuple(id, &own);
-	first.sport = own.sport;
-	first.dport = own.dport;
-	bpf_map_update_elem(&syn_sent, &id, &first, BPF_ANY);
-	return 0;
+	if (n >= REC_SYNS_MAX)
+		return;
+	s->connect.syn_ns[n] = now;
+	s->connect.nr_syn = n + 1;
+	if (p->payload)
+		s->connect.syn_data |= 1u << n;
+}
+
+/* A SYN of another namespace (or host) leaves translated: whose it was, its conntrack entry tells. */
+INLINE void note_syn_nat(const struct rec_packet *p)
+{
+	struct syn_nat nat = {.ns = bpf_ktime_get_ns(), .tuple = p->tuple};
+	struct flow_key key, own;
+
+	if (!(p->has & PKT_CT))
+		return;
+	flow_key_set(&key, &p->ct_orig, 0);
+	flow_key_set(&own, &p->tuple, 0);
+	if (!flow_equal(&key, &own))
+		bpf_map_update_elem(&syn_nats, &key, &nat, BPF_ANY);
 }
 
 SEC("tp_btf/net_dev_queue")
@@ -101,8 +134,10 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	if (!wanted(&p, (u64)sk, netns, (u64)&dev->name, what == UDP && sk))
 		return 0;
 	if (what == SYN || what == UDP) {
-		if (sk && what == SYN)
-			note_syn_sent(sk, dev, &p.tuple);
+		if (what == SYN && sk)
+			note_syn_sent(sk, dev, &p);
+		else if (what == SYN)
+			note_syn_nat(&p);
 		return 0;
 	}
 	return packet_event(ctx, what == RST ? REC_RST_OUT : REC_ICMP_SENT, skb, &p, netns, 0);

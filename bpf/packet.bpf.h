@@ -33,6 +33,12 @@ INLINE void flow_key_set(struct flow_key *key, const struct rec_tuple *t, u32 ne
 	key->netns = netns;
 }
 
+INLINE bool flow_equal(const struct flow_key *a, const struct flow_key *b)
+{
+	return a->lo[0] == b->lo[0] && a->lo[1] == b->lo[1] && a->hi[0] == b->hi[0] &&
+	       a->hi[1] == b->hi[1] && a->lo_port == b->lo_port && a->hi_port == b->hi_port;
+}
+
 /* ---- a first, cheap look at a packet --------------------------------------------------------- */
 
 /*

@@ -144,20 +144,18 @@ INLINE struct connect_value *connect_row(const struct rec_tuple *t, u32 netns)
 /* What became of a connect(), and how long it took: counted only, as most succeed. */
 INLINE void count_connect(struct sock *sk, int old_state, int new_state)
 {
-	u64 id = (u64)sk, now = bpf_ktime_get_ns(), *began;
+	u64 id = (u64)sk, took = bpf_ktime_get_ns();
 	struct rec_packet p = {.ctinfo = CTINFO_NONE};
 	struct connect_value *row;
+	struct syn_sent *s;
 	u32 netns, bucket;
 
-	if (new_state == TCP_SYN_SENT)
-		bpf_map_update_elem(&connect_began, &id, &now, BPF_ANY);
 	if (old_state != TCP_SYN_SENT || (new_state != TCP_ESTABLISHED && new_state != TCP_CLOSE))
 		return;
-	began = bpf_map_lookup_elem(&connect_began, &id);
-	if (!began)
+	s = bpf_map_lookup_elem(&syn_sent, &id);
+	if (!s || !s->connect.began_ns)
 		return;
-	now -= *began;
-	bpf_map_delete_elem(&connect_began, &id);
+	took -= s->connect.began_ns;
 	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
 	sock_tuple((u64)sk, &p.tuple);
 	row = wanted(&p, (u64)sk, netns, 0, false) ? connect_row(&p.tuple, netns) : NULL;
@@ -167,12 +165,29 @@ INLINE void count_connect(struct sock *sk, int old_state, int new_state)
 		__sync_fetch_and_add(&row->failed, 1);
 		return;
 	}
-	bucket = log2_bucket(now / 1000);
+	bucket = log2_bucket(took / 1000);
 	__sync_fetch_and_add(&row->connected, 1);
 	if (bucket < CONNECT_BUCKETS)
 		__sync_fetch_and_add(&row->buckets[bucket], 1);
-	if (now > row->max_ns)
-		row->max_ns = now;
+	if (took > row->max_ns)
+		row->max_ns = took;
+}
+
+/*
+ * net/ipv4/tcp_ipv4.c tcp_v4_connect: the socket has no port yet. It is the caller's own task, which is
+ * another's by the time that the connection fails.
+ */
+INLINE void note_connect(struct sock *sk)
+{
+	struct syn_sent *s = syn_sent_new((u64)sk);
+
+	if (!s)
+		return;
+	s->dport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	s->connect.began_ns = bpf_ktime_get_ns();
+	s->connect.pid = bpf_get_current_pid_tgid() >> 32;
+	s->connect.cgroup = bpf_get_current_cgroup_id();
+	bpf_get_current_comm(s->connect.comm, sizeof(s->connect.comm));
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -192,11 +207,12 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		if (cfg.task_filter)
 			bpf_map_delete_elem(&socks, &id);
 	}
-	if (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN) {
+	if (new_state == TCP_SYN_SENT)
+		note_connect(sk);
+	if (new_state == TCP_LISTEN)
 		bpf_map_delete_elem(&syn_sent, &id);
-		if (cfg.task_filter)
-			note_watched(sk, new_state);
-	}
+	if (cfg.task_filter && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN))
+		note_watched(sk, new_state);
 	/*
 	 * A close by the process has set both shutdown bits before (tcp_close, not shutdown(2) of
 	 * one side).
@@ -318,16 +334,18 @@ INLINE struct sock *sock_of_fd(int fd)
 }
 
 #define EINTR 4
+#define EAGAIN 11
 #define EFAULT 14
 #define EISCONN 106
 #define EALREADY 114
 #define EINPROGRESS 115
-#define SOCK_STREAM 1
+#define IPPROTO_MPTCP 262
+#define MSG_FASTOPEN 0x20000000
 
 INLINE bool connect_in_progress(long ret)
 {
-	return ret == -EINPROGRESS || ret == -EALREADY || ret == -EISCONN || ret == -EINTR ||
-	       ret == -512 /* ERESTARTSYS */;
+	return ret == -EAGAIN || ret == -EINPROGRESS || ret == -EALREADY || ret == -EISCONN ||
+	       ret == -EINTR || ret == -512 /* ERESTARTSYS */;
 }
 
 INLINE u8 seccomp_mode(void)
@@ -335,6 +353,37 @@ INLINE u8 seccomp_mode(void)
 	struct task_struct *t = (void *)bpf_get_current_task();
 
 	return bpf_core_field_exists(t->seccomp) ? BPF_CORE_READ(t, seccomp.mode) : 0;
+}
+
+/* Where a system call that connects goes to, in the task's memory: with TCP Fast Open sending connects, too. */
+INLINE const void *connect_address(struct pt_regs *regs)
+{
+	const void *name = NULL;
+
+	switch (syscall_nr(regs)) {
+	case NR_CONNECT:
+		return syscall_arg2(regs);
+	case NR_SENDTO:
+		return syscall_arg4(regs) & MSG_FASTOPEN ? syscall_arg5(regs) : NULL;
+	case NR_SENDMSG: /* struct msghdr begins with the address */
+		if (syscall_arg3(regs) & MSG_FASTOPEN)
+			bpf_probe_read_user(&name, sizeof(name), syscall_arg2(regs));
+		return name;
+	default:
+		return NULL;
+	}
+}
+
+/* The socket that does TCP's work: of MPTCP the first subflow's. NULL: another protocol. */
+INLINE struct sock *connect_sock(struct pt_regs *regs)
+{
+	struct sock *sk = sock_of_fd(syscall_fd(regs));
+	struct mptcp_sock *mptcp = (void *)sk;
+	u16 protocol = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+
+	if (protocol == IPPROTO_MPTCP && bpf_core_field_exists(mptcp->first))
+		return BPF_CORE_READ(mptcp, first);
+	return protocol == IPPROTO_TCP ? sk : NULL;
 }
 
 /*
@@ -346,20 +395,21 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 {
 	struct rec_packet p = {.ctinfo = CTINFO_NONE};
 	struct sockaddr_any to = {};
+	const void *address;
 	struct rec_event *r;
 	struct sock *sk;
 	u32 netns;
 
-	if (ret >= 0 || syscall_nr(regs) != NR_CONNECT || connect_in_progress(ret) ||
-	    ret == -EFAULT)
+	if (ret >= 0 || connect_in_progress(ret) || ret == -EFAULT)
 		return 0;
-	if (bpf_probe_read_user(&to, sizeof(to), syscall_arg2(regs)) &&
-	    bpf_probe_read_user(&to, 8, syscall_arg2(regs)))
+	address = connect_address(regs);
+	if (!address ||
+	    (bpf_probe_read_user(&to, sizeof(to), address) && bpf_probe_read_user(&to, 8, address)))
 		return 0;
 	if (to.family != AF_INET && to.family != AF_INET6)
 		return 0;
-	sk = sock_of_fd(syscall_fd(regs));
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	sk = connect_sock(regs);
+	if (!sk)
 		return 0;
 	netns = net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net));
 	sock_tuple((u64)sk, &p.tuple);

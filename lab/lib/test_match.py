@@ -30,10 +30,15 @@ class Match(unittest.TestCase):
                                    "not_text": ["10x0x2x2"],
                                    "flow": {"src": "{server}", "src_port": 8080}}), [])
 
+    def test_ledger_of_a_connect(self):
+        ledger = dict(VERDICT, connect={"errno": "ETIMEDOUT", "flow": {"dst": "10.0.2.2"}})
+        self.assertEqual(problems({"connect": ['"errno": "ETIMEDOUT"', '"{server}"']}, ledger), [])
+        self.assertTrue(problems({"connect": "ECONNREFUSED"}, ledger))
+
     def test_each_difference_is_told(self):
         for want in ({"certainty": "likely"}, {"netns": "^client$"}, {"evidence": ["hook"]}, {"text": ["10x0"]},
                      {"hit": ["pid"]}, {"fix": ["stop"]}, {"not_text": ["Nothing"]}, {"not_fix": ["systemctl"]},
-                     {"flow": {"src_port": 1}}, {"explanation": "unlike"}, {"event": "received"}):
+                     {"flow": {"src_port": 1}}, {"connect": ["left"]}, {"explanation": "unlike"}, {"event": "received"}):
             self.assertIn("want", problems(want)[0], want)
 
     def test_the_set_is_exact(self):

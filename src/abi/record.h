@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 5
+#define REC_VERSION 6
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -221,6 +221,22 @@ struct rec_ct_end {
 	u8 pad[6];
 };
 
+#define REC_SYNS_MAX 16
+
+/* A connect() until now: who called it, and when its SYNs reached a device. CLOCK_MONOTONIC. */
+struct rec_connect {
+	u64 began_ns; /* 0: not seen */
+	u64 cgroup;   /* of who called it, cgroup v2 id */
+	u64 syn_ns[REC_SYNS_MAX];
+	u32 pid;
+	u32 syn_data; /* bit n: SYN n, from 0, carried data (TCP Fast Open) */
+	char comm[16];
+	u16 nr_syn; /* of syn_ns */
+	u8 pad[6];
+	u64 nat_ns; /* a SYN left translated, by whichever namespace forwarded it; 0: not seen */
+	struct rec_tuple nat_tuple; /* … as this */
+};
+
 /* What the kernel side remembers of a flow from earlier, cheap events. */
 struct rec_memory {
 	u64 closed_ns; /* when a process closed this tuple's socket; 0: not seen */
@@ -228,7 +244,7 @@ struct rec_memory {
 	u32 syn_count; /* SYNs of this connect() that reached a device */
 	char closed_comm[16];
 	u64 syn_first_ns;
-	u32 syn_ifindex;  /* where the last of them left */
+	u32 syn_ifindex;  /* where the first of them left */
 	u8 closed_state;  /* socket state when it was closed */
 	u8 closed_unread; /* 1: bytes were unread at that time */
 	u8 closed_ending; /* enum task_ending of the process that closed it */
@@ -237,6 +253,7 @@ struct rec_memory {
 	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
 	struct rec_handshake handshake;
 	struct rec_ct_end ct_end;
+	struct rec_connect connect;
 };
 
 /* HANDSHAKE: which step. */
@@ -392,9 +409,10 @@ REC_ASSERT_SIZE(rec_sock, 136);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_ct_end, 208);
-REC_ASSERT_SIZE(rec_memory, 360);
+REC_ASSERT_SIZE(rec_connect, 224);
+REC_ASSERT_SIZE(rec_memory, 584);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1712);
+REC_ASSERT_SIZE(rec_event, 1936);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -304,3 +304,17 @@ void recorder_verdict(struct recorder *r, const struct timeline *tl, const struc
 	pcapng_verdict(&r->writer, v);
 	flush(r);
 }
+
+void recorder_end(struct recorder *r, const struct timeline *tl, const struct world *w,
+		  const struct verdict *v)
+{
+	if (r->broken || r->o->everything)
+		return;
+	make_room(r);
+	/* What came before that is written already. */
+	for (size_t i = 0; i < tl->recs.n; i++)
+		if (REC_KIND_IS_EVENT(tl->recs.v[i]->kind) &&
+		    tl->recs.v[i]->mono_ns >= v->mono_ns + r->o->after)
+			add_record(r, tl->recs.v[i], w, NULL);
+	flush(r);
+}

@@ -22,6 +22,9 @@ void recorder_record(struct recorder *r, const struct rec_hdr *rec, const struct
 /* A timeline has its verdict; lost: not all of it is there. */
 void recorder_verdict(struct recorder *r, const struct timeline *tl, const struct world *w,
 		      const struct verdict *v, bool lost);
+/* The connect() of a timeline that has its verdict has failed. */
+void recorder_end(struct recorder *r, const struct timeline *tl, const struct world *w,
+		  const struct verdict *v);
 /* Has it said that it can't write any more? */
 bool recorder_failed(const struct recorder *r);
 

@@ -227,15 +227,34 @@ static bool is_wanted(const struct session *s, const struct timeline *tl)
 	return false;
 }
 
+/* It had its verdict while its connect() went on. */
+static void tell_end(struct session *s, const struct timeline *tl)
+{
+	const struct verdict *v = incidents_get(s->incidents, tl->verdict_id);
+	struct ledger l = {0};
+
+	judge_ledger(&(struct judge){.tl = tl, .world = s->world}, &l);
+	if (s->recorder && v)
+		recorder_end(s->recorder, tl, s->world, v);
+	if (v && l.over && !s->o->diff)
+		(s->o->json ? jsonl_connect_end : text_connect_end)(&s->out, v, &l);
+	ledger_free(&l);
+}
+
 static void judge(struct session *s, struct timeline *tl)
 {
 	struct diagnose_loss loss = {.lost = tl->cut > 0 ||
 					     (s->lost && s->lost_ns >= tl->first_ns)};
 	struct verdict v = {0};
 	const struct verdict *told;
-	bool repeats;
+	bool repeats, goes_on;
 	uint64_t id;
 
+	if (tl->verdict_id) {
+		tell_end(s, tl);
+		track_judged(s->track, tl, tl->verdict_id);
+		return;
+	}
 	if (!is_wanted(s, tl) || diagnose(tl, s->world, &loss, &v) <= 0) {
 		track_judged(s->track, tl, 0);
 		return;
@@ -244,11 +263,13 @@ static void judge(struct session *s, struct timeline *tl)
 		str_copy(v.host, sizeof(v.host), s->host);
 	if (s->recorder)
 		recorder_verdict(s->recorder, tl, s->world, &v, loss.lost);
+	goes_on = v.connect.known && !v.connect.over;
 	id = incidents_add(s->incidents, &v, &repeats);
 	told = incidents_get(s->incidents, id);
 	if (!repeats)
 		print_verdict(s, told ? told : &v);
 	verdict_free(&v);
+	tl->awaits_end = goes_on && !repeats;
 	track_judged(s->track, tl, id);
 }
 

@@ -322,6 +322,11 @@ bool fact_unanswered(const struct rec_event *e);
 /* What the kernel says of the drop under judgement, and commands that show more. */
 void tell_drop(struct judge *j);
 
+/* ---- the ledger of a connect(): ledger.c ------------------------------------------------------ */
+
+/* Fills *ret, if the story is of a connect() on this host that failed or is about to; j->ev becomes its end. */
+void judge_ledger(struct judge *j, struct ledger *ret);
+
 /* ---- words ----------------------------------------------------------------------------------- */
 
 /*

@@ -20,6 +20,7 @@ void verdict_free(struct verdict *v)
 	vec_free(&v->hit);
 	vec_free(&v->stack);
 	vec_free(&v->fix);
+	ledger_free(&v->connect);
 	*v = (struct verdict){0};
 }
 

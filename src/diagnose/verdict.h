@@ -5,6 +5,7 @@
 
 #include "abi/record.h"
 #include "base/base.h"
+#include "diagnose/ledger.h"
 
 enum certainty {
 	CERTAINTY_UNKNOWN, /* what was seen, and what would have to be seen to tell */
@@ -38,6 +39,7 @@ struct verdict {
 	VEC(char *) stack;    /* the kernel frames of that event, innermost first */
 	VEC(char *) hit;      /* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
+	struct ledger connect; /* of the connect() that failed, if that is what it is about */
 };
 
 #define _cleanup_verdict_ _cleanup_(verdict_free)

@@ -17,6 +17,7 @@
 #define NORMAL "\033[0m"
 
 extern const struct field verdict_fields[]; /* of struct verdict */
+extern const struct field ledger_fields[];  /* of struct ledger */
 extern const struct field summary_fields[];
 extern const struct field connects_fields[];
 /* Fills c->latency, which the caller frees. */
@@ -40,6 +41,9 @@ void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *o
 
 /* A record as one line, for a terminal. */
 void record_words(const struct rec_hdr *r, const struct out_symbols *syms, struct strbuf *out);
+
+/* The lines of a ledger, for a terminal; raw, as above. */
+void ledger_each_line(const struct ledger *l, void (*line)(void *arg, const char *text), void *arg);
 
 /* "2026-11-21T14:03:04.113000000Z" */
 void time_text_utc(uint64_t wall_ns, struct strbuf *out);

@@ -47,6 +47,16 @@ static json_t *addresses_json(const struct field *f, const void *base,
 	return array;
 }
 
+static json_t *times_json(const struct field *f, const void *base)
+{
+	const uint64_t *ns = field_at(f, base);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < field_count(f, base) && i < f->size / sizeof(*ns); i++)
+		json_array_append_new(array, uint_json(ns[i]));
+	return array;
+}
+
 static json_t *lines_json(const struct field *f, const void *base)
 {
 	struct out_vec vec = field_vec(f, base);
@@ -99,6 +109,8 @@ static json_t *field_json(const struct field *f, const void *base, const struct 
 	case FIELD_SYMBOLS:
 	case FIELD_ADDRESSES:
 		return addresses_json(f, base, syms);
+	case FIELD_TIMES:
+		return times_json(f, base);
 	case FIELD_TUPLE:
 	case FIELD_GROUP:
 		return table_json(f->u.group, field_at(f, base), syms);
@@ -156,6 +168,16 @@ void jsonl_verdict(const struct out_options *o, const struct verdict *v)
 	json_t *line = line_start("verdict");
 
 	object_fill(line, verdict_fields, v, NULL);
+	line_write(o, line);
+}
+
+void jsonl_connect_end(const struct out_options *o, const struct verdict *v, const struct ledger *l)
+{
+	json_t *line = line_start("connect_end");
+
+	json_object_set_new(line, "verdict", uint_json(v->id));
+	json_object_set_new(line, "cause", string_json(v->cause ? v->cause : ""));
+	json_object_set_new(line, "connect", table_json(ledger_fields, l, NULL));
 	line_write(o, line);
 }
 

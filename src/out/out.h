@@ -58,6 +58,10 @@ struct out_options {
 /* One verdict, as a block of text; one object on a line. */
 void text_verdict(const struct out_options *o, const struct verdict *v);
 void jsonl_verdict(const struct out_options *o, const struct verdict *v);
+/* The connect() of verdict v, which it was still trying by then, has failed. */
+void text_connect_end(const struct out_options *o, const struct verdict *v, const struct ledger *l);
+void jsonl_connect_end(const struct out_options *o, const struct verdict *v,
+		       const struct ledger *l);
 /*
  * The same incident happened again: `count` events more (of `total`) since verdict id was printed.
  */

@@ -33,6 +33,57 @@ static const struct field fix_fields[] = {
 	{.type = FIELD_END},
 };
 
+static bool is_over(const void *base)
+{
+	return ((const struct ledger *)base)->over;
+}
+
+static bool has_translated(const void *base)
+{
+	return !addr_is_any(((const struct ledger *)base)->translated.dst);
+}
+
+static bool has_ledger(const void *base)
+{
+	return ((const struct verdict *)base)->connect.known;
+}
+
+static const struct field syn_fields[] = {
+	FIELD(NS, struct ledger_syn, after_ns, "after_ns", NULL),
+	FIELD(NAME, struct ledger_syn, fate, "fate", NULL, .u.name = syn_fate_name),
+	FIELD(STRING, struct ledger_syn, ifname, "interface", NULL, .optional = true),
+	FIELD(CSTR, struct ledger_syn, by, "by", NULL, .optional = true),
+	FIELD(BOOL, struct ledger_syn, data, "data", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+static const struct field answer_fields[] = {
+	FIELD(NS, struct ledger_answer, after_ns, "after_ns", NULL),
+	FIELD(CSTR, struct ledger_answer, what, "what", NULL),
+	FIELD(CSTR, struct ledger_answer, taken, "taken", NULL),
+	FIELD(CSTR, struct ledger_answer, why, "why", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+const struct field ledger_fields[] = {
+	FIELD_GROUP_OF(struct ledger, flow, "flow", flow_fields),
+	FIELD_GROUP_OF(struct ledger, translated, "translated", flow_fields,
+		       .when = has_translated),
+	FIELD(UINT, struct ledger, pid, "pid", NULL, .optional = true),
+	FIELD(STRING, struct ledger, comm, "comm", NULL, .optional = true),
+	FIELD(STRING, struct ledger, container, "container", NULL, .optional = true),
+	FIELD(BOOL, struct ledger, over, "over", NULL),
+	FIELD(BOOL, struct ledger, given_up, "given_up", NULL, .when = is_over),
+	FIELD(ERRNO, struct ledger, err, "errno", NULL, .optional = true),
+	FIELD(NS, struct ledger, took_ns, "took_ns", NULL, .optional = true),
+	FIELD(LIST, struct ledger, syns, "syns", NULL,
+	      .u.items = {syn_fields, sizeof(struct ledger_syn)}),
+	FIELD(UINT, struct ledger, more_syns, "more_syns", NULL, .optional = true),
+	FIELD(LIST, struct ledger, answers, "answers", NULL,
+	      .u.items = {answer_fields, sizeof(struct ledger_answer)}),
+	{.type = FIELD_END},
+};
+
 static const char *certainty_text(unsigned number)
 {
 	return certainty_name((enum certainty)number);
@@ -53,6 +104,8 @@ const struct field verdict_fields[] = {
 	FIELD(STRING, struct verdict, ifname, "interface", NULL, .optional = true),
 	FIELD(STRING, struct verdict, host, "host", NULL, .optional = true),
 	FIELD(CSTR, struct verdict, explanation, "explanation", NULL),
+	FIELD(GROUP, struct verdict, connect, "connect", "connect", .u.group = ledger_fields,
+	      .when = has_ledger),
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),
 	FIELD(LINES, struct verdict, stack, "kernel_stack", "stack"),

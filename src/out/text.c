@@ -138,6 +138,21 @@ static void verdict_lines(const struct out_options *o, const struct field *f,
 	}
 }
 
+struct lines_out {
+	const struct out_options *o;
+	const char *label; /* of the next line */
+	struct strbuf *out;
+};
+
+static void ledger_line(void *arg, const char *text)
+{
+	struct lines_out *to = arg;
+
+	add_label(to->o, to->label, to->out);
+	add_paragraph(to->o, text, COLUMN, COLUMN + HANG, to->out);
+	to->label = "";
+}
+
 /* Commands are not wrapped: they are there to be copied. */
 static void verdict_fixes(const struct out_options *o, const char *label, const struct verdict *v,
 			  struct strbuf *out)
@@ -159,17 +174,35 @@ void text_verdict(const struct out_options *o, const struct verdict *v)
 
 	verdict_head(o, v, &out);
 	for (const struct field *f = verdict_fields; f->type != FIELD_END; f++) {
-		if (!f->label)
+		if (!f->label || !field_present(f, v))
 			continue;
 		if (f->offset == offsetof(struct verdict, stack) && !o->stacks)
 			continue;
 		if (f->type == FIELD_LINES)
 			verdict_lines(o, f, v, &out);
+		else if (f->type == FIELD_GROUP)
+			ledger_each_line(&v->connect, ledger_line,
+					 &(struct lines_out){o, f->label, &out});
 		else if (f->type == FIELD_LIST)
 			verdict_fixes(o, f->label, v, &out);
 		else
 			verdict_cause(o, v, f->label, &out);
 	}
+	strbuf_addc(&out, '\n');
+	out_write(o, &out);
+}
+
+void text_connect_end(const struct out_options *o, const struct verdict *v, const struct ledger *l)
+{
+	_cleanup_strbuf_ struct strbuf out = {0}, head = {0};
+
+	time_text_local(l->end_wall_ns, true, &head);
+	strbuf_add(&head, "  connect() failed");
+	flow_add(&l->flow, &head);
+	strbuf_addf(&head, "  (%s, above)", v->cause ? v->cause : "");
+	add_painted(o, BOLD, head.s, &out);
+	strbuf_addc(&out, '\n');
+	ledger_each_line(l, ledger_line, &(struct lines_out){o, "connect", &out});
 	strbuf_addc(&out, '\n');
 	out_write(o, &out);
 }

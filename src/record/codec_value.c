@@ -165,7 +165,7 @@ static int add_address(void *arg, const char *part)
 
 	if (p->n == p->f->size / sizeof(v))
 		return 0;
-	if (number_parse(part, 16, &v))
+	if (number_parse(part, p->f->type == FIELD_TIMES ? 10 : 16, &v))
 		return -EINVAL;
 	memcpy(p->at + p->n++ * sizeof(v), &v, sizeof(v));
 	return 0;
@@ -198,13 +198,14 @@ static void array_text(const struct field *f, const void *base, struct strbuf *o
 {
 	const uint8_t *at = field_at(f, base);
 	size_t one = f->type == FIELD_LLADDR ? 1 : sizeof(uint64_t);
+	const char *format = f->type == FIELD_TIMES ? "%s%llu" : "%s%llx";
 
 	for (size_t i = 0; i < field_count(f, base) && i < f->size / one; i++) {
 		uint64_t v = at[i];
 
 		if (one > 1)
 			memcpy(&v, at + i * one, one);
-		strbuf_addf(out, "%s%llx", i ? "," : "", (unsigned long long)v);
+		strbuf_addf(out, format, i ? "," : "", (unsigned long long)v);
 	}
 }
 
@@ -234,6 +235,7 @@ void value_text(const struct field *f, const void *base, struct strbuf *out)
 	case FIELD_LLADDR:
 	case FIELD_SYMBOLS:
 	case FIELD_ADDRESSES:
+	case FIELD_TIMES:
 		array_text(f, base, out);
 		break;
 	case FIELD_NAME:
@@ -266,6 +268,7 @@ int value_parse(const struct field *f, void *base, const char *text)
 	case FIELD_LLADDR:
 	case FIELD_SYMBOLS:
 	case FIELD_ADDRESSES:
+	case FIELD_TIMES:
 		return array_parse(f, base, text);
 	default:
 		if (number_value(f, text, &value))

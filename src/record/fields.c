@@ -55,6 +55,7 @@ bool field_is_empty(const struct field *f, const void *base)
 	case FIELD_LLADDR:
 	case FIELD_SYMBOLS:
 	case FIELD_ADDRESSES:
+	case FIELD_TIMES:
 		return !field_count(f, base);
 	default:
 		while (n && !bytes[n - 1])

@@ -27,8 +27,9 @@ enum field_type {
 	FIELD_SYMBOL, /* u64, an address in the kernel */
 	FIELD_SYMBOLS, /* u64[], `u.count` of them are used: a stack or a list of functions of the kernel */
 	FIELD_ADDRESSES, /* u64[], `u.count` of them are used: addresses of a process */
-	FIELD_HOOK,	 /* two u8: NFPROTO_*, number of a hook in that family; its name */
-	FIELD_ICMP,	 /* struct rec_packet: the name of its ICMP type and code */
+	FIELD_TIMES, /* u64[], `u.count` of them are used: times of CLOCK_MONOTONIC, nanoseconds */
+	FIELD_HOOK,  /* two u8: NFPROTO_*, number of a hook in that family; its name */
+	FIELD_ICMP,  /* struct rec_packet: the name of its ICMP type and code */
 	FIELD_COMMUNITY, /* struct rec_tuple, or struct rec_packet: its community id */
 	FIELD_TUPLE,	 /* struct rec_tuple: as FIELD_GROUP, and one value in a line of text */
 	FIELD_GROUP, /* the struct at this place has a table of its own, `u.group`; without a name it reads as

@@ -244,6 +244,13 @@ static bool memory_of_syn(const void *base)
 	return ((const struct rec_memory *)base)->syn_count;
 }
 
+static bool memory_of_connect(const void *base)
+{
+	const struct rec_connect *c = &((const struct rec_memory *)base)->connect;
+
+	return c->began_ns || c->nr_syn;
+}
+
 static bool memory_of_kill(const void *base)
 {
 	return ((const struct rec_memory *)base)->closed_signal;
@@ -282,6 +289,24 @@ static const struct field syn_fields[] = {
 	FIELD(UINT, struct rec_memory, syn_ifindex, "syn_ifindex", NULL),
 	FIELD(STRING, struct rec_memory, syn_ifname, "syn_interface", "through", .optional = true),
 	FIELD_TUPLE_OF(struct rec_memory, syn_tuple, "syn_tuple", NULL),
+	{.type = FIELD_END},
+};
+
+static bool connect_has_nat(const void *base)
+{
+	return ((const struct rec_connect *)base)->nat_ns;
+}
+
+static const struct field attempt_fields[] = {
+	FIELD(NS, struct rec_connect, began_ns, "began_ns", NULL, .optional = true),
+	FIELD(UINT, struct rec_connect, pid, "pid", NULL, .optional = true),
+	FIELD(STRING, struct rec_connect, comm, "comm", NULL, .optional = true),
+	FIELD(HEX, struct rec_connect, cgroup, "cgroup", NULL, .optional = true),
+	FIELD(TIMES, struct rec_connect, syn_ns, "syn_ns", NULL, .optional = true,
+	      FIELD_COUNT(struct rec_connect, nr_syn)),
+	FIELD(HEX, struct rec_connect, syn_data, "syn_data", NULL, .optional = true),
+	FIELD(NS, struct rec_connect, nat_ns, "nat_ns", NULL, .optional = true),
+	FIELD_TUPLE_OF(struct rec_connect, nat_tuple, "nat_tuple", NULL, .when = connect_has_nat),
 	{.type = FIELD_END},
 };
 
@@ -324,6 +349,8 @@ static const struct field memory_fields[] = {
 		       .when = memory_of_handshake),
 	FIELD_GROUP_OF(struct rec_memory, ct_end, "conntrack_end", ct_end_fields,
 		       .when = memory_of_ct_end),
+	FIELD_GROUP_OF(struct rec_memory, connect, "connect", attempt_fields,
+		       .when = memory_of_connect),
 	{.type = FIELD_END},
 };
 
@@ -422,7 +449,7 @@ static bool event_has_memory(const void *base)
 	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
 
 	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m) ||
-	       memory_of_ct_end(m);
+	       memory_of_ct_end(m) || memory_of_connect(m);
 }
 
 static bool event_has_nf(const void *base)

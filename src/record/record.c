@@ -54,6 +54,7 @@ static bool fields_are_valid(const struct field *f, const uint8_t *base)
 			break;
 		case FIELD_SYMBOLS:
 		case FIELD_ADDRESSES:
+		case FIELD_TIMES:
 			if (field_count(f, base) > f->size / sizeof(uint64_t))
 				return false;
 			break;

@@ -4,6 +4,9 @@
 #include "record/record.h"
 #include "track/store.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 /*
  * How long after a failure events and answers may still come in before it is judged, and at the
  * most.
@@ -69,6 +72,23 @@ void track_free(struct track *t)
 	free(t);
 }
 
+/* Does it belong to a connect() that isn't established? */
+static bool is_of_handshake(const struct rec_event *e)
+{
+	bool syn = e->pkt.has & PKT_L4 && e->pkt.tuple.proto == IPPROTO_TCP &&
+		   e->pkt.tcp_flags & TCPHDR_SYN;
+
+	return syn || e->hdr.kind == REC_CONNECT || e->hdr.kind == REC_ICMP_RECV ||
+	       (e->hdr.kind == REC_STATE && e->old_state == TCP_SYN_SENT) ||
+	       (e->sock.flags & SOCK_PRESENT && e->sock.state == TCP_SYN_SENT);
+}
+
+/* How long a timeline is remembered that has its verdict. */
+static uint64_t aftermath_ns(const struct timeline *tl)
+{
+	return tl->awaits_end ? WATCH_NS : AFTERMATH_NS;
+}
+
 /* Room for what comes: forgets what is over, then what was not used longest. */
 static void make_room(struct track *t, uint64_t now)
 {
@@ -77,7 +97,7 @@ static void make_room(struct track *t, uint64_t now)
 	for (; e; e = newer) {
 		uint64_t idle = now > e->tl.last_ns ? now - e->tl.last_ns : 0;
 		bool over = e->tl.state == TIMELINE_JUDGED
-				    ? idle > AFTERMATH_NS
+				    ? idle > aftermath_ns(&e->tl)
 				    : e->tl.state == TIMELINE_WATCHING && idle > WATCH_NS;
 		bool full = t->store.n > TIMELINES_MAX || t->store.bytes > BYTES_MAX;
 
@@ -231,7 +251,8 @@ static struct entry *entry_for_event(struct track *t, const struct rec_event *ev
 		e = store_by_tuple(&t->store, tuple, ev->hdr.netns);
 	/* Long over, and the same ports again: another connection. */
 	if (e && !e->out && e->tl.state == TIMELINE_JUDGED &&
-	    ev->hdr.mono_ns > e->tl.last_ns + AFTERMATH_NS) {
+	    ev->hdr.mono_ns >
+		    e->tl.last_ns + (is_of_handshake(ev) ? aftermath_ns(&e->tl) : AFTERMATH_NS)) {
 		entry_free(&t->store, e);
 		e = NULL;
 	}
@@ -249,12 +270,29 @@ static void ripen(struct entry *e, uint64_t now)
 {
 	uint64_t limit;
 
-	if (e->tl.state == TIMELINE_WATCHING) {
+	if (e->tl.state != TIMELINE_RIPENING) {
 		e->tl.state = TIMELINE_RIPENING;
 		e->tl.trigger_ns = now;
 	}
 	limit = e->tl.trigger_ns + PATIENCE_NS;
 	e->tl.ripe_ns = now + GRACE_NS < limit ? now + GRACE_NS : limit;
+}
+
+/* It has its verdict: only the end of its connect() is waited for. */
+static void add_aftermath(struct track *t, struct entry *e, const struct rec_event *ev)
+{
+	bool ends = ev->hdr.kind == REC_CONNECT ||
+		    (ev->hdr.kind == REC_STATE && ev->old_state == TCP_SYN_SENT &&
+		     ev->new_state == TCP_CLOSE);
+	bool ripening = e->tl.state == TIMELINE_RIPENING;
+
+	if ((!e->tl.awaits_end && !ripening) || !is_of_handshake(ev))
+		return;
+	entry_keep(t, e, &ev->hdr);
+	if (!ends || ripening)
+		return;
+	e->tl.awaits_end = false;
+	ripen(e, ev->hdr.mono_ns);
 }
 
 static int add_event(struct track *t, const struct rec_event *ev)
@@ -275,6 +313,8 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	}
 	if (ev->mem.syn_count)
 		entry_claim(&t->store, e, &ev->mem.syn_tuple, ev->hdr.netns);
+	if (ev->mem.connect.nat_ns)
+		entry_claim(&t->store, e, &ev->mem.connect.nat_tuple, ev->hdr.netns);
 	if (ev->sock.flags & SOCK_PRESENT && tuple_is_whole(&ev->sock.tuple))
 		entry_note_sock(&t->store, e, ev->sock.addr);
 	entry_touch(&t->store, e);
@@ -282,9 +322,10 @@ static int add_event(struct track *t, const struct rec_event *ev)
 		e->tl.last_ns = ev->hdr.mono_ns;
 	if (weight == WEIGHT_HARD)
 		e->tl.hard++;
-	if (e->tl.state == TIMELINE_JUDGED) {
+	if (e->tl.verdict_id) {
 		if (weight == WEIGHT_HARD && t->on_repeat)
 			t->on_repeat(t->on_repeat_arg, e->tl.verdict_id);
+		add_aftermath(t, e, &own);
 		return 0;
 	}
 	entry_keep(t, e, &own.hdr);
@@ -318,7 +359,7 @@ static int add_lookup(struct track *t, const struct rec_hdr *rec)
 		return 0; /* it came too late */
 	if (rec->kind == REC_ANSWER && e->tl.open)
 		e->tl.open--;
-	if (e->tl.state == TIMELINE_JUDGED)
+	if (e->tl.verdict_id)
 		return 0;
 	entry_keep(t, e, rec);
 	if (rec->kind == REC_SOCK)

@@ -37,6 +37,7 @@ struct timeline {
 	uint32_t events;     /* in recs, the others are what lookups found */
 	uint32_t cut;	     /* records beyond the limits, not kept */
 	uint64_t verdict_id; /* once judged */
+	bool awaits_end;     /* … while its connect() went on: what becomes of that is kept */
 };
 
 /* Calls body for each event of tl as `const struct rec_event *e`. */
@@ -80,7 +81,10 @@ void track_count_question(struct track *t, uint64_t id, bool open);
  * track_judged().
  */
 struct timeline *track_ripe(struct track *t, uint64_t now);
-/* Back with it: judged for good (verdict_id) or, with 0, nothing to say (yet). */
+/*
+ * Back with it: judged for good (verdict_id) or, with 0, nothing to say (yet). If the caller has set
+ * awaits_end, it is ripe once more, with its verdict_id, when its connect() has failed.
+ */
 void track_judged(struct track *t, struct timeline *tl, uint64_t verdict_id);
 
 /* Everything that ripens is ripe now: at the end. */

@@ -129,6 +129,37 @@ static struct verdict verdict_make(void)
 	return v;
 }
 
+/* A SYN that left, a second one that was dropped, and a reset. */
+static inline struct ledger ledger_make(void)
+{
+	struct ledger l = {.known = true,
+			   .over = true,
+			   .err = ECONNREFUSED,
+			   .end_wall_ns = WALL,
+			   .pid = 7,
+			   .comm = "curl",
+			   .container = "docker web",
+			   .took_ns = 1500000000};
+	struct ledger_answer *a;
+	struct ledger_syn *s;
+
+	l.flow = tuple_make(IPPROTO_TCP, "10.0.0.2", 39700, "10.0.0.3", 80);
+	for (unsigned i = 0; i < 2; i++) {
+		s = vec_push(&l.syns);
+		assert_non_null(s);
+		*s = (struct ledger_syn){.after_ns = i * NSEC_PER_SEC,
+					 .fate = i ? SYN_DROPPED : SYN_LEFT,
+					 .ifname = "eth0",
+					 .by = i ? strdup("here: QDISC_DROP") : NULL};
+	}
+	a = vec_push(&l.answers);
+	assert_non_null(a);
+	*a = (struct ledger_answer){.after_ns = 1500000000,
+				    .what = strdup("reset from 10.0.0.3:80"),
+				    .taken = "accepted"};
+	return l;
+}
+
 static struct rec_event event_make(unsigned kind)
 {
 	struct rec_event e = {

@@ -188,6 +188,44 @@ static void likely_if_most_ports_are_taken(void **state)
 	judged(s, "unknown, unknown");
 }
 
+/* ---- local-port-taken ------------------------------------------------------------------------ */
+
+static void certain_if_the_same_connection_is_there(void **state)
+{
+	struct story *s = *state;
+	struct rec_tuple t = tcp("10.0.1.2", 4242, "10.0.2.2", 8080);
+	struct rec_event *e = story_event(s, REC_CONNECT, t);
+	struct rec_sock_info *other;
+
+	e->err = EADDRNOTAVAIL;
+	story_task(e, 5, "client");
+	judged(s, "unknown, unknown");
+	other = story_socket(s, SOCK_MATCH_EXACT, t, TCP_TIME_WAIT);
+	judged(s, "local-port-taken, certain");
+	assert_true(story_says(s, "10.0.1.2:4242 -> 10.0.2.2:8080 is in TIME_WAIT"));
+	assert_true(story_offers(s, "wait a minute"));
+	other->state = TCP_ESTABLISHED;
+	story_owner(other, HOST, 6, "elder");
+	judged(s, "local-port-taken, certain");
+	assert_true(story_says(s, "is in ESTABLISHED, held by pid 6 elder"));
+	assert_false(story_offers(s, "wait a minute"));
+
+	other->state = TCP_CLOSE; /* its own */
+	judged(s, "unknown, unknown");
+	other->state = TCP_ESTABLISHED;
+	other->hdr.netns = INSIDE;
+	judged(s, "unknown, unknown");
+	other->hdr.netns = HOST;
+	other->tuple.dport = 8081;
+	judged(s, "unknown, unknown");
+	other->tuple.dport = 8080;
+	e->err = EADDRINUSE;
+	judged(s, "unknown, unknown");
+	e->err = EADDRNOTAVAIL;
+	e->pkt.tuple.sport = 0;
+	judged(s, "unknown, unknown");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +235,7 @@ int main(void)
 		story_test(likely_by_a_lookup),
 		story_test(certain_if_all_ports_are_taken),
 		story_test(likely_if_most_ports_are_taken),
+		story_test(certain_if_the_same_connection_is_there),
 	};
 
 	return cmocka_run_group_tests_name("causes of source ports", tests, NULL, NULL);

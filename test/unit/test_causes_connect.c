@@ -5,6 +5,7 @@
 #define judged(s, text) assert_string_equal(story_judge(s), text)
 
 #define UNICAST 1
+#define BROADCAST 3
 #define BLACKHOLE 6
 #define UNREACHABLE 7
 #define PROHIBIT 8
@@ -288,6 +289,7 @@ static void unreachable_by_a_route_that_forbids(void **state)
 		{EACCES, PROHIBIT, "a prohibit route"},
 		{EINVAL, BLACKHOLE, "a blackhole route"},
 		{EHOSTUNREACH, UNREACHABLE, "an unreachable route"},
+		{ENETUNREACH, BROADCAST, "a broadcast address: TCP connects to one host only"},
 	};
 
 	(void)state;
@@ -330,6 +332,21 @@ static void unreachable_from_the_address_that_it_is_bound_to(void **state)
 	story_route(s, "10.0.2.2", UNICAST, 0);
 	judged(s, "connect-unreachable, likely");
 	assert_true(story_says(s, "bound to the address 10.0.1.2"));
+}
+
+static void unreachable_over_ipv4_for_an_ipv6_socket(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = of_client(s, REC_CONNECT, TCP_CLOSE, ENETUNREACH);
+
+	memset(e->pkt.tuple.src, 0, 16);
+	e->sock.flags |= SOCK_V4MAPPED;
+	story_route(s, "10.0.2.2", UNICAST, 0);
+	judged(s, "connect-unreachable, likely");
+	assert_true(story_says(s, "reaches IPv4 only without IPV6_V6ONLY"));
+	e->sock.flags &= (uint8_t)~SOCK_V4MAPPED;
+	judged(s, "connect-unreachable, likely");
+	assert_true(story_says(s, "bound to a device"));
 }
 
 static void unreachable_by_a_routers_icmp(void **state)
@@ -387,7 +404,11 @@ static void given_up_while_waiting_for_the_neighbour(void **state)
 
 	e->sock.retransmits = 2;
 	judged(s, "connect-unreachable, likely");
-	assert_true(story_says(s, "does not answer ARP on eth0, so not one SYN left"));
+	assert_true(story_says(s, "does not answer ARP on eth0, so not one SYN left before the "
+				  "program gave up"));
+	e->sock.err = ETIMEDOUT;
+	judged(s, "connect-unreachable, likely");
+	assert_true(story_says(s, "before the time was over (ETIMEDOUT)"));
 	n->state = NUD_REACHABLE;
 	judged(s, "syn-dropped-here, likely");
 	n->state = NUD_INCOMPLETE;
@@ -540,6 +561,7 @@ int main(void)
 		story_test(unreachable_by_a_route_that_forbids),
 		story_test(other_reasons_for_einval_and_eacces_are_not_the_route),
 		story_test(unreachable_from_the_address_that_it_is_bound_to),
+		story_test(unreachable_over_ipv4_for_an_ipv6_socket),
 		story_test(unreachable_by_a_routers_icmp),
 		story_test(unreachable_for_want_of_a_neighbour),
 		story_test(unreachable_for_want_of_a_gateway),

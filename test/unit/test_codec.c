@@ -51,6 +51,8 @@ static const struct hole holes[] = {
 	HOLE(DROP, rec_event, mem.ct_end.orig.pad),
 	HOLE(DROP, rec_event, mem.ct_end.reply.pad),
 	HOLE(DROP, rec_event, mem.ct_end.pad),
+	HOLE(DROP, rec_event, mem.connect.pad),
+	HOLE(DROP, rec_event, mem.connect.nat_tuple.pad),
 	HOLE(DROP, rec_event, nf.pad),
 	HOLE(DROP, rec_event, nf.invalid_args), /* already in the words */
 	HOLE(SOCK, rec_sock_info, tuple.pad),
@@ -89,6 +91,7 @@ static void tidy_table(const struct field *f, uint8_t *base)
 		case FIELD_LLADDR:
 		case FIELD_SYMBOLS:
 		case FIELD_ADDRESSES:
+		case FIELD_TIMES:
 			used = field_count(f, base) % (f->size / one + 1);
 			memset(base + f->u.count.offset, 0, f->u.count.size);
 			base[f->u.count.offset] = (uint8_t)used; /* little endian, or one byte */

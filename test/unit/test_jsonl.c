@@ -278,6 +278,51 @@ static void every_documented_field_is_there(void **state)
 	}
 }
 
+static void a_connect_has_its_ledger(void **state)
+{
+	_cleanup_verdict_ struct verdict v = verdict_make();
+	json_t *line, *connect, *syn;
+	struct capture cap;
+	(void)state;
+
+	v.connect = ledger_make();
+	for (unsigned end = 0; end < 2; end++) {
+		capture_start(&cap);
+		if (end)
+			jsonl_connect_end(&cap.o, &v, &v.connect);
+		else
+			jsonl_verdict(&cap.o, &v);
+		line = capture_json(&cap);
+		assert_string_equal(json_text(line, "type"), end ? "connect_end" : "verdict");
+		assert_int_equal(json_number(line, end ? "verdict" : "id"), 1);
+		connect = json_object_get(line, "connect");
+		assert_string_equal(json_text(connect, "errno"), "ECONNREFUSED");
+		assert_true(json_is_true(json_object_get(connect, "over")));
+		assert_true(json_is_false(json_object_get(connect, "given_up")));
+		assert_int_equal(json_number(connect, "took_ns"), 1500000000);
+		assert_null(json_object_get(connect, "translated"));
+		syn = json_array_get(json_object_get(connect, "syns"), 1);
+		assert_string_equal(json_text(syn, "fate"), "dropped");
+		assert_string_equal(json_text(syn, "by"), "here: QDISC_DROP");
+		assert_int_equal(json_number(syn, "after_ns"), NSEC_PER_SEC);
+		syn = json_array_get(json_object_get(connect, "answers"), 0);
+		assert_string_equal(json_text(syn, "taken"), "accepted");
+		json_decref(line);
+		capture_end(&cap);
+	}
+	v.connect.over = false;
+	v.connect.err = 0;
+	capture_start(&cap);
+	jsonl_verdict(&cap.o, &v);
+	line = capture_json(&cap);
+	connect = json_object_get(line, "connect");
+	assert_true(json_is_false(json_object_get(connect, "over")));
+	assert_null(json_object_get(connect, "given_up"));
+	assert_null(json_object_get(connect, "errno"));
+	json_decref(line);
+	capture_end(&cap);
+}
+
 static void connects_have_their_steps(void **state)
 {
 	struct out_connects c = {.value = {.connected = 3, .failed = 1, .max_ns = 900000}};
@@ -315,6 +360,7 @@ int main(void)
 		cmocka_unit_test(jsonl_record_shows_what_is_there),
 		cmocka_unit_test(records_of_icmp_errors),
 		cmocka_unit_test(community_id_of_icmp_needs_the_type),
+		cmocka_unit_test(a_connect_has_its_ledger),
 		cmocka_unit_test(connects_have_their_steps),
 		cmocka_unit_test(every_field_is_documented),
 		cmocka_unit_test(every_documented_field_is_there),

@@ -35,6 +35,34 @@ static void text_verdict_reads_like_a_compiler_error(void **state)
 	capture_end(&c);
 }
 
+static void text_verdict_has_the_ledger_of_a_connect(void **state)
+{
+	static const char want[] = "  connect   10.0.0.2:39700 -> 10.0.0.3:80, pid 7 curl in "
+				   "docker web\n"
+				   "            SYN at 0: left through eth0\n"
+				   "            SYN at 1.00 s: left through eth0, then dropped "
+				   "here: QDISC_DROP\n"
+				   "            reset from 10.0.0.3:80 after 1.50 s: accepted\n"
+				   "            ECONNREFUSED after 1.50 s\n";
+	_cleanup_verdict_ struct verdict v = verdict_make();
+	struct capture c;
+	(void)state;
+
+	v.connect = ledger_make();
+	capture_start(&c);
+	text_verdict(&c.o, &v);
+	assert_non_null(strstr(capture_text(&c), want));
+	capture_end(&c);
+	capture_start(&c);
+	text_connect_end(&c.o, &v, &v.connect);
+	assert_true(strncmp(capture_text(&c),
+			    "14:03:04.113  connect() failed  10.0.0.2:39700 -> 10.0.0.3:80  "
+			    "(conntrack-invalid, above)\n  connect   10.0.0.2",
+			    80) == 0);
+	assert_non_null(strstr(capture_text(&c), want));
+	capture_end(&c);
+}
+
 static void text_verdict_fits_the_width(void **state)
 {
 	_cleanup_verdict_ struct verdict v = verdict_make();
@@ -466,6 +494,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_verdict_reads_like_a_compiler_error),
 		cmocka_unit_test(the_same_evidence_is_told_once),
+		cmocka_unit_test(text_verdict_has_the_ledger_of_a_connect),
 		cmocka_unit_test(text_verdict_fits_the_width),
 		cmocka_unit_test(text_verdict_has_colors_only_when_asked),
 		cmocka_unit_test(text_verdict_can_do_with_little),

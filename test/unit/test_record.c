@@ -239,6 +239,9 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, mem.ct_end.reply.pad);
 		EXCEPT(c, rec_event, mem.ct_end.nr_stack);
 		EXCEPT(c, rec_event, mem.ct_end.pad);
+		EXCEPT(c, rec_event, mem.connect.nr_syn);
+		EXCEPT(c, rec_event, mem.connect.pad);
+		EXCEPT(c, rec_event, mem.connect.nat_tuple.pad);
 		EXCEPT(c, rec_event, nf.hook);
 		EXCEPT(c, rec_event, nf.pad);
 		EXCEPT(c, rec_event, nf.invalid_args); /* are in its text by then */
@@ -382,7 +385,7 @@ static void table_types(const struct field *f)
 		if (f->type == FIELD_GROUP || f->type == FIELD_TUPLE)
 			table_types(f->u.group);
 		if (f->type == FIELD_LLADDR || f->type == FIELD_SYMBOLS ||
-		    f->type == FIELD_ADDRESSES)
+		    f->type == FIELD_ADDRESSES || f->type == FIELD_TIMES)
 			assert_true(width_is(FIELD_UINT, f->u.count.size));
 	}
 }

@@ -185,6 +185,57 @@ static void events_that_claim_too_much_are_refused_before(void **state)
 	assert_int_equal(record_validate(&e, sizeof(e)), -EBADMSG);
 }
 
+/* ---- the end of a connect() ------------------------------------------------------------------ */
+
+static void connects(struct fixture *f, enum rec_kind kind, uint8_t state, uint64_t ns)
+{
+	const struct rec_tuple t = inside();
+	struct rec_event e = event_make(kind, &t, ns);
+
+	e.pkt.has = 0;
+	story_own_socket(&e, state);
+	e.old_state = TCP_SYN_SENT;
+	e.new_state = state;
+	e.sock.err = ETIMEDOUT;
+	happens(f, &e);
+}
+
+static void the_end_of_a_connect_is_told_later(void **state)
+{
+	const uint64_t again = T0 + 60 * NSEC_PER_SEC, end = again + 64 * NSEC_PER_SEC;
+	struct fixture *f = *state;
+	struct timeline *tl, *later;
+
+	connects(f, REC_SYN_RETRANS, TCP_SYN_SENT, T0);
+	assert_int_equal(ripe(f, T0 + GRACE, 1, &tl), 1);
+	tl->awaits_end = true;
+	connects(f, REC_SYN_RETRANS, TCP_SYN_SENT, again);
+	assert_int_equal(ripe(f, again + GRACE, 2, NULL), 0);
+	connects(f, REC_STATE, TCP_CLOSE, end);
+	assert_int_equal(ripe(f, end + GRACE - 1, 2, NULL), 0);
+	assert_int_equal(ripe(f, end + GRACE, 1, &later), 1);
+	assert_ptr_equal(later, tl);
+	assert_false(tl->awaits_end);
+	assert_int_equal(events_of(tl), 3);
+	connects(f, REC_STATE, TCP_CLOSE, end + 2 * GRACE); /* once only */
+	assert_int_equal(ripe(f, end + 4 * GRACE, 1, NULL), 0);
+	assert_int_equal(events_of(tl), 3);
+}
+
+static void what_is_no_connect_is_another_story_by_then(void **state)
+{
+	const uint64_t after = T0 + AFTERMATH + NSEC_PER_SEC;
+	struct fixture *f = *state;
+	struct timeline *tl;
+
+	connects(f, REC_SYN_RETRANS, TCP_SYN_SENT, T0);
+	assert_int_equal(ripe(f, T0 + GRACE, 1, &tl), 1);
+	tl->awaits_end = true;
+	fails(f, inside(), after); /* it was established, and failed later */
+	assert_int_equal(ripe(f, after + GRACE, 2, &tl), 1);
+	assert_int_equal(events_of(tl), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +247,8 @@ int main(void)
 		track_test(lookups_still_fit_where_events_are_full),
 		track_test(events_still_fit_where_lookups_are_full),
 		track_test(idle_timelines_are_forgotten_without_a_word),
+		track_test(the_end_of_a_connect_is_told_later),
+		track_test(what_is_no_connect_is_another_story_by_then),
 		cmocka_unit_test(events_that_claim_too_much_are_refused_before),
 	};
 

@@ -70,8 +70,12 @@ def _apply_fix(box, case, env, log):
 
 
 def _own(lines, numbers):
-    """The verdicts about this case's namespaces: others may fail connections on the machine at the same time."""
-    return [line for line in lines
+    """The verdicts about this case's namespaces: others may fail connections on the machine at the same time.
+
+    Where a connect() ended after its verdict, the verdict's ledger is that of the end.
+    """
+    ends = {line["verdict"]: {"connect": line["connect"]} for line in lines if line.get("type") == "connect_end"}
+    return [{**line, **ends.get(line["id"], {})} for line in lines
             if line.get("type") == "verdict" and line.get("netns_inum") in numbers.keys() | {None, 0}]
 
 

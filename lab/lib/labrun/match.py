@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compare verdicts with what expect.json wants. Pure: no files, no processes."""
+import json
 import re
 
 _LISTS = ("evidence", "hit", "fix")
@@ -53,6 +54,10 @@ def mismatch(want, verdict, addresses):
     for pattern in _as_list(want.get("not_text", [])):
         if re.search(_fill(pattern, addresses), whole):
             return f"text has /{pattern}/"
+    connect = json.dumps(verdict.get("connect"))
+    for pattern in _as_list(want.get("connect", [])):
+        if not re.search(_fill(pattern, addresses), connect):
+            return f"connect lacks /{pattern}/: {connect}"
     for key, value in want.get("flow", {}).items():
         got = (verdict.get("flow") or {}).get(key)
         value = addresses.get(value.strip("{}"), value) if isinstance(value, str) else value

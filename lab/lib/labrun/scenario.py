@@ -9,7 +9,7 @@ LAB = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 
 _KEYS = {"families", "args", "verdicts", "allow_other", "settle", "fixes", "weaker", "needs"}
 _VERDICT_KEYS = {"cause", "certainty", "event", "netns", "interface", "flow", "explanation", "evidence", "hit", "fix",
-                 "not_fix", "text", "not_text"}
+                 "not_fix", "text", "not_text", "connect"}
 _TIER_KEYS = _VERDICT_KEYS | {"tracepoint"}
 _FIX_KEYS = {"name", "netns", "command", "then", "families"}
 _NEEDS = {"virtual machine", "module", "control group"}

@@ -59,15 +59,14 @@ static const struct rec_event *neighbour_failure(const struct judge *j)
 }
 
 /*
- * connect() was given up while its SYN still waited for the neighbour: nothing failed yet, but the
+ * connect() was given up, or timed out, while its SYN still waited for the neighbour: nothing failed yet, but the
  * entry tells.
  */
 static bool judge_waiting(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
-	if (e->hdr.kind != REC_STATE || e->old_state != TCP_SYN_SENT || e->new_state != TCP_CLOSE ||
-	    e->sock.err || e->mem.syn_count)
+	if (!fact_unanswered(e) || e->mem.syn_count)
 		return false;
 	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n) {
 		/* include/uapi/linux/neighbour.h: NUD_INCOMPLETE 0x01, NUD_FAILED 0x20 */
@@ -76,10 +75,11 @@ static bool judge_waiting(struct judge *j)
 		j->v->certainty = CERTAINTY_LIKELY;
 		verdict_explain(j->v,
 				"The next hop %s does not answer %s on %s, so not one SYN left "
-				"before the program gave up.",
+				"before %s.",
 				say_addr(n->addr),
-				e->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP",
-				n->ifname);
+				e->pkt.tuple.family == 6 ? "neighbour discovery" : "ARP", n->ifname,
+				e->sock.err ? "the time was over (ETIMEDOUT)"
+					    : "the program gave up");
 		verdict_evidence(j->v, "the neighbour entry of %s on %s is %s", say_addr(n->addr),
 				 n->ifname, neigh_state_name(n->state));
 		verdict_evidence(j->v, "SYN_SENT to CLOSE, and no SYN reached a device: %s",
@@ -144,6 +144,11 @@ static bool type_is(const struct rec_route *r, const char *type)
 	return r && strcmp(route_type_name(r->type), type) == 0;
 }
 
+static bool is_for_many(const struct rec_route *r)
+{
+	return type_is(r, "broadcast") || type_is(r, "multicast");
+}
+
 /*
  * The socket is bound to an address or a device, and with that there is no way, though without it
  * there is (or the lookup, which knows the address but not the device, finds one).
@@ -153,7 +158,8 @@ static bool bound_is_why(const struct judge *j)
 	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
 	int err = j->ev->err;
 
-	if (type_is(r, "blackhole") || type_is(r, "prohibit") || type_is(r, "unreachable"))
+	if (type_is(r, "blackhole") || type_is(r, "prohibit") || type_is(r, "unreachable") ||
+	    is_for_many(r))
 		return false;
 	if (!addr_is_any(j->ev->pkt.tuple.src))
 		return (r && !r->err) || err == EINVAL;
@@ -165,6 +171,23 @@ static void tell_bound(struct judge *j)
 	const struct rec_tuple *t = &j->ev->pkt.tuple;
 	bool address = !addr_is_any(t->src);
 
+	/* net/ipv6/tcp_ipv6.c tcp_v6_connect */
+	if (!address && j->ev->sock.flags & SOCK_V4MAPPED) {
+		j->v->certainty = CERTAINTY_LIKELY;
+		verdict_explain(j->v,
+				"connect() to %s failed at once with %s, though the destination as "
+				"such has a route: it is an IPv6 socket, which reaches IPv4 only "
+				"without IPV6_V6ONLY, and not where it is bound to a device that "
+				"leads elsewhere.",
+				say_dst(t), errno_name(j->ev->err));
+		verdict_evidence(j->v, "no packet was sent: connect() returned %s to %s",
+				 errno_name(j->ev->err), say_task(j->ev));
+		verdict_fix(j->v, "none",
+			    "let the program switch IPV6_V6ONLY off (sysctl net.ipv6.bindv6only is "
+			    "its default), or use an IPv4 socket for %s",
+			    say_addr(t->dst));
+		return;
+	}
 	j->v->certainty = CERTAINTY_LIKELY;
 	verdict_explain(j->v,
 			"connect() to %s failed at once with %s, though the destination as such "
@@ -191,7 +214,13 @@ static void tell_route(struct judge *j)
 	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
 	int err = j->ev->err;
 
-	if (type_is(r, "prohibit") || err == EACCES)
+	/* net/ipv4/tcp_ipv4.c tcp_v4_connect */
+	if (is_for_many(r))
+		verdict_explain(j->v,
+				"%s is a %s address: TCP connects to one host only, so no packet "
+				"was sent.",
+				say_addr(t->dst), route_type_name(r->type));
+	else if (type_is(r, "prohibit") || err == EACCES)
 		verdict_explain(j->v,
 				"The route to %s is a prohibit route (or an IP rule prohibits it): "
 				"somebody forbade this destination here.",
@@ -212,6 +241,10 @@ static void tell_route(struct judge *j)
 	if (r && r->err)
 		verdict_evidence(j->v, "the route lookup for %s answers %s", say_addr(t->dst),
 				 errno_name(r->err));
+	if (is_for_many(r)) {
+		verdict_fix(j->v, "none", "let the program connect to a host's own address");
+		return;
+	}
 	verdict_fix(j->v, "none",
 		    "%sip %sroute get %s; add the missing route or interface address, or remove "
 		    "the %s "

@@ -104,8 +104,12 @@ void tell_netfilter(struct judge *j, const struct dropper *d)
 				say_icmp(&ev->pkt));
 	else if (packet_is_syn(&ev->pkt) && !fact_event(j, REC_ICMP_RECV) &&
 		 !fact_event(j, REC_RST_RECV))
-		verdict_explain(j->v, "It was a SYN: the connection can't even begin, and the "
-				      "client hears nothing.");
+		verdict_explain(j->v, ev->pkt.payload ? "It was a SYN with data (TCP Fast Open), "
+							"which is sent "
+							"again without."
+						      : "It was a SYN: the connection can't even "
+							"begin, and the "
+							"client hears nothing.");
 }
 
 static void evidence_dropper(struct judge *j, const struct dropper *d)
