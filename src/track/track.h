@@ -62,6 +62,8 @@ void track_free(struct track *t);
 
 /* How much e weighs; needs its stack's symbols in w. */
 enum weight track_weight(const struct rec_event *e, const struct world *w);
+/* A reset that its connection's socket did not take: by a probe, or the kernel's reason for its drop. */
+bool track_reset_ignored(const struct rec_event *e);
 
 /* Takes a record (copied). 0 or a negative errno. Symbols of an event's stack come before it. */
 int track_add(struct track *t, const struct rec_hdr *rec);

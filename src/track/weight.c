@@ -145,6 +145,23 @@ static bool is_syn_in_the_way(const struct rec_event *e)
 	return strcmp(e->reason_name, "TCP_INVALID_SYN") == 0 || e->sock.flags & SOCK_TIMEWAIT;
 }
 
+/* net/ipv4/tcp_input.c tcp_validate_incoming: TCP_RESET where it was answered with a challenge ACK. */
+bool track_reset_ignored(const struct rec_event *e)
+{
+	static const char *const reasons[] = {"TCP_INVALID_SEQUENCE", "TCP_OLD_SEQUENCE",
+					      "TCP_RESET"};
+
+	if (e->hdr.kind == REC_RST_IGNORED)
+		return true;
+	if (e->hdr.kind != REC_DROP || !(e->pkt.has & PKT_L4) || !(e->pkt.tcp_flags & TCPHDR_RST) ||
+	    e->sock.flags & (SOCK_TIMEWAIT | SOCK_REQUEST) || e->sock.state == TCP_LISTEN)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strcmp(e->reason_name, reasons[i]) == 0)
+			return true;
+	return false;
+}
+
 static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 {
 	const struct reason *reason = drop_reason(e->reason_name);
@@ -161,7 +178,7 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	/* An ICMP error about this connection: what follows tells if it was needed. */
 	if (e->pkt.icmp_type && tcp)
 		return WEIGHT_SOFT;
-	if (tcp && is_syn_in_the_way(e))
+	if (tcp && (is_syn_in_the_way(e) || track_reset_ignored(e)))
 		return WEIGHT_SOFT;
 	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
 		return weigh_without_reason(e, w);
@@ -259,6 +276,7 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 	case REC_TW_ANSWER:
 		return e->step == TW_SYN ? WEIGHT_NONE : WEIGHT_SOFT;
 	case REC_CHALLENGE:
+	case REC_RST_IGNORED:
 	case REC_SYN_RETRANS:
 	case REC_SYN_AGAIN:
 	case REC_SYNACK_RETRANS:
