@@ -244,11 +244,40 @@ INLINE int on_sock_def_error_report(void *ctx, u64 sk, u64 unused2, u64 unused3)
 }
 AT_FUNCTION(sock_def_error_report, SOCK_DEF_ERROR_REPORT)
 
+/* In bytes, beyond what is acknowledged: the blocks of the last ACK that had any. */
+INLINE u32 sacked_bytes(struct tcp_sock *tp)
+{
+	struct tcp_sack_block b[4] = {};
+	u32 una = BPF_CORE_READ(tp, snd_una), n = 0;
+
+	if (!BPF_CORE_READ(tp, sacked_out))
+		return 0;
+	BPF_CORE_READ_INTO(&b, tp, recv_sack_cache);
+	for (int i = 0; i < 4; i++)
+		if (b[i].start_seq != b[i].end_seq && (s32)(b[i].start_seq - una) > 0)
+			n += b[i].end_seq - b[i].start_seq;
+	return n;
+}
+
+/* The skb may stand for several segments: include/net/tcp.h tcp_skb_pcount, tcp_skb_mss. */
+INLINE void read_segment(struct sock *sk, struct sk_buff *skb, struct rec_segment *s)
+{
+	struct tcp_skb_cb *cb = (void *)&skb->cb;
+	struct tcp_sock *tp = (void *)sk;
+
+	s->size = BPF_CORE_READ(cb, tcp_gso_segs) > 1 ? BPF_CORE_READ(cb, tcp_gso_size)
+						      : BPF_CORE_READ(skb, len);
+	s->acked = BPF_CORE_READ(tp, bytes_acked);
+	s->sacked = sacked_bytes(tp);
+	s->mss = BPF_CORE_READ(tp, mss_cache);
+	s->path_mtu = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_pmtu_cookie);
+}
+
 /*
  * net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84),
  * 0 before.
  */
-INLINE int retransmit(void *ctx, struct sock *sk, int err)
+INLINE int retransmit(void *ctx, struct sock *sk, struct sk_buff *skb, int err)
 {
 	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	struct rec_event *r =
@@ -257,6 +286,8 @@ INLINE int retransmit(void *ctx, struct sock *sk, int err)
 	if (!r)
 		return 0;
 	r->err = err < 0 ? -err : err;
+	if (state != TCP_SYN_SENT)
+		read_segment(untyped(sk), untyped(skb), &r->segment);
 	event_context(r, ctx, false);
 	event_submit(r);
 	return 0;
@@ -265,13 +296,13 @@ INLINE int retransmit(void *ctx, struct sock *sk, int err)
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb, int err)
 {
-	return retransmit(ctx, sk, err);
+	return retransmit(ctx, sk, skb, err);
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit_skb_2, struct sock *sk, struct sk_buff *skb)
 {
-	return retransmit(ctx, sk, 0);
+	return retransmit(ctx, sk, skb, 0);
 }
 
 SEC("tp_btf/tcp_retransmit_synack")

@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 5
+#define REC_VERSION 6
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -165,6 +165,15 @@ struct rec_sock {
 	u8 retransmits; /* unanswered retransmissions so far */
 	u8 probes;	/* unanswered zero window or keepalive probes so far */
 	u8 pad;
+};
+
+/* RETRANS: the segment that is sent again, and what its connection knows of sizes. */
+struct rec_segment {
+	u64 acked;    /* bytes that the peer has acknowledged, in all */
+	u32 size;     /* of the segment's data, bytes; 0: not known */
+	u32 sacked;   /* bytes that the peer has, which were sent after it */
+	u32 mss;      /* the most data that a segment takes now */
+	u32 path_mtu; /* as the kernel believes */
 };
 
 /* What a task was doing when it closed a socket. */
@@ -329,6 +338,7 @@ struct rec_event {
 	char reason_name[40]; /* without its prefix; from the kernel's BTF, in user space */
 	struct rec_packet pkt;
 	struct rec_sock sock;
+	struct rec_segment segment;
 	struct rec_task task; /* who ran; the cause of it only if no softirq shows in kstack */
 	struct rec_memory mem;
 	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: those at PRE_ROUTING */
@@ -389,12 +399,13 @@ REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);
 REC_ASSERT_SIZE(rec_sock, 136);
+REC_ASSERT_SIZE(rec_segment, 24);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_ct_end, 208);
 REC_ASSERT_SIZE(rec_memory, 360);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1712);
+REC_ASSERT_SIZE(rec_event, 1736);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -200,6 +200,15 @@ static const struct field sock_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field segment_fields[] = {
+	FIELD(UINT, struct rec_segment, size, "size", "segment"),
+	FIELD(UINT, struct rec_segment, acked, "acked", NULL),
+	FIELD(UINT, struct rec_segment, sacked, "sacked", "sacked", .optional = true),
+	FIELD(UINT, struct rec_segment, mss, "mss", "mss"),
+	FIELD(UINT, struct rec_segment, path_mtu, "path_mtu", "path_mtu"),
+	{.type = FIELD_END},
+};
+
 /* ---- tasks and memory ------------------------------------------------------------------------ */
 
 static bool task_was_killed(const void *base)
@@ -410,6 +419,11 @@ static bool event_has_sock(const void *base)
 	return ((const struct rec_event *)base)->sock.flags & SOCK_PRESENT;
 }
 
+static bool event_has_segment(const void *base)
+{
+	return ((const struct rec_event *)base)->segment.size;
+}
+
 static bool event_has_task(const void *base)
 {
 	const struct rec_task *t = &((const struct rec_event *)base)->task;
@@ -465,6 +479,8 @@ static const struct field body[] = {
 	FIELD(ERRNO, struct rec_event, err, "error", "error", .optional = true),
 	FIELD_GROUP_OF(struct rec_event, pkt, "packet", packet_fields, .when = event_has_packet),
 	FIELD_GROUP_OF(struct rec_event, sock, "socket", sock_fields, .when = event_has_sock),
+	FIELD_GROUP_OF(struct rec_event, segment, "segment", segment_fields,
+		       .when = event_has_segment),
 	{.type = FIELD_END},
 };
 

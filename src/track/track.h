@@ -62,6 +62,8 @@ void track_free(struct track *t);
 
 /* How much e weighs; needs its stack's symbols in w. */
 enum weight track_weight(const struct rec_event *e, const struct world *w);
+/* That many retransmissions of one segment without an answer are no hiccup any more: some 3 s. */
+#define TRACK_STUCK_AFTER 3
 /* A reset that its connection's socket did not take: by a probe, or the kernel's reason for its drop. */
 bool track_reset_ignored(const struct rec_event *e);
 

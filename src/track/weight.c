@@ -249,6 +249,18 @@ static enum weight weigh_handshake(const struct rec_event *e)
 	return STEP_IS_REFUSAL(e->step) ? WEIGHT_HARD : WEIGHT_NONE;
 }
 
+/*
+ * A large segment that is sent again and again: perhaps the path doesn't take it. What IPv6 guarantees, and
+ * what IPv4's TCP falls back to (RFC 1191 section 5, RFC 8200 section 5), passes everywhere.
+ */
+static enum weight weigh_retransmission(const struct rec_event *e)
+{
+	uint32_t small = e->sock.tuple.family == 6 ? 1220 : 536;
+
+	return e->segment.size > small && e->sock.retransmits >= TRACK_STUCK_AFTER ? WEIGHT_SOFT
+										   : WEIGHT_NONE;
+}
+
 enum weight track_weight(const struct rec_event *e, const struct world *w)
 {
 	switch (e->hdr.kind) {
@@ -273,6 +285,8 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 		return weigh_reject(e);
 	case REC_HANDSHAKE:
 		return weigh_handshake(e);
+	case REC_RETRANS:
+		return weigh_retransmission(e);
 	case REC_TW_ANSWER:
 		return e->step == TW_SYN ? WEIGHT_NONE : WEIGHT_SOFT;
 	case REC_CHALLENGE:

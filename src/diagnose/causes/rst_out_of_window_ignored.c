@@ -10,9 +10,6 @@
 static const char *const counters[] = {"TcpExtTCPChallengeACK", "TcpExtTCPACKSkippedChallenge",
 				       NULL};
 
-/* That many retransmissions without an answer are no hiccup any more: some 3 s. */
-#define HANGS_AFTER 3
-
 static bool has_socket(const struct rec_event *e)
 {
 	return e->sock.flags & SOCK_PRESENT;
@@ -50,7 +47,7 @@ static const struct rec_event *outcome(const struct judge *j)
 			continue;
 		if (gives_up(j, e))
 			return e;
-		if (e->hdr.kind == REC_RETRANS && e->sock.retransmits >= HANGS_AFTER)
+		if (e->hdr.kind == REC_RETRANS && e->sock.retransmits >= TRACK_STUCK_AFTER)
 			hangs = e;
 	}
 	return hangs;
