@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /*
- * Every packet passes here, so the first lines decide: only SYNs, resets and ICMP errors are looked
- * at (and, where tasks are watched, UDP on its way out, so that its flow is known when it is
+ * Every packet passes here, so the first lines decide: only SYNs, their answers, resets and ICMP errors are
+ * looked at (and, where tasks are watched, UDP on its way out, so that its flow is known when it is
  * dropped later). net/core/dev.c __dev_queue_xmit (net_dev_queue) and __netif_receive_skb_core
  * (netif_receive_skb).
  */
 #include "event.bpf.h"
 
-enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
+enum interest { BORING, SYN, SYN_ACK, RST, ICMP_ERROR, UDP };
 
 /* Cheap: reads a few bytes, fills nothing. */
 INLINE enum interest packet_interest(const unsigned char *l3)
@@ -23,7 +23,9 @@ INLINE enum interest packet_interest(const unsigned char *l3)
 		bpf_probe_read_kernel(&byte, 1, l3 + q.off + 13);
 		if (byte & TCP_RST)
 			return RST;
-		return (byte & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SYN : BORING;
+		if (byte & TCP_SYN)
+			return byte & TCP_ACK ? SYN_ACK : SYN;
+		return BORING;
 	}
 	if (q.proto != IPPROTO_ICMP && q.proto != IPPROTO_ICMPV6)
 		return BORING;
@@ -87,7 +89,7 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	if (!l3)
 		return 0;
 	what = packet_interest(l3);
-	if (what == BORING)
+	if (what == BORING || what == SYN_ACK)
 		return 0;
 	skb = untyped(skb);
 	if (!packet_read((u64)skb, false, &p))
@@ -146,6 +148,16 @@ INLINE u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 	return 1;
 }
 
+/* From how far the other end's packets come: once for each connection. */
+INLINE void note_heard(const struct rec_packet *p, u32 netns)
+{
+	struct heard h = {.port = p->tuple.sport, .ttl = p->ttl};
+	struct flow_key key;
+
+	flow_key_set(&key, &p->tuple, netns);
+	bpf_map_update_elem(&heard, &key, &h, BPF_ANY);
+}
+
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 {
@@ -175,6 +187,10 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 		note_rst_seen(dev, &seen, netns);
 		return 0;
 	}
+	if (what == SYN || what == SYN_ACK)
+		note_heard(p, netns);
+	if (what == SYN_ACK)
+		return 0;
 	n = what == SYN ? note_syn_seen(p, netns) : 0;
 	if (n == 1)
 		return 0;

@@ -246,6 +246,8 @@ struct rec_memory {
 	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
 	struct rec_handshake handshake;
 	struct rec_ct_end ct_end;
+	u8 peer_ttl; /* of the SYN or SYN-ACK that came from the other end; 0: not seen */
+	u8 pad[7];
 };
 
 /* HANDSHAKE: which step. */
@@ -403,9 +405,9 @@ REC_ASSERT_SIZE(rec_segment, 24);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_ct_end, 208);
-REC_ASSERT_SIZE(rec_memory, 360);
+REC_ASSERT_SIZE(rec_memory, 368);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1736);
+REC_ASSERT_SIZE(rec_event, 1744);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

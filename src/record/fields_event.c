@@ -327,6 +327,7 @@ static const struct field ct_end_fields[] = {
 };
 
 static const struct field memory_fields[] = {
+	FIELD(UINT, struct rec_memory, peer_ttl, "peer_ttl", NULL, .optional = true),
 	FIELD_INLINE(closed_fields, .when = memory_of_close),
 	FIELD_INLINE(syn_fields, .when = memory_of_syn),
 	FIELD_GROUP_OF(struct rec_memory, handshake, "handshake", handshake_fields,
@@ -436,7 +437,7 @@ static bool event_has_memory(const void *base)
 	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
 
 	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m) ||
-	       memory_of_ct_end(m);
+	       memory_of_ct_end(m) || m->peer_ttl;
 }
 
 static bool event_has_nf(const void *base)

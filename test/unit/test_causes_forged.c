@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Resets that somebody else may have sent: ignored ones, and near misses. */
+/* Resets that somebody else may have sent: ignored ones, injected ones, and near misses. */
 #include "timeline_fixture.h"
 
 #define judged(s, text) assert_string_equal(story_judge(s), text)
@@ -175,6 +175,104 @@ static void ignored_reset_is_not_it_where_this_host_dropped(void **state)
 	assert_string_not_equal(story_judge(s), "no verdict");
 }
 
+static void ignored_reset_tells_where_it_came_from(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = ignored(s, 4000);
+
+	times_out(s);
+	story_judge(s);
+	assert_false(story_says(s, "had TTL"));
+	e->mem.peer_ttl = 63;
+	judged(s, "rst-out-of-window-ignored, certain");
+	assert_true(story_says(s, "had TTL 63: it came another way"));
+}
+
+/* ---- rst-injected ---------------------------------------------------------------------------- */
+
+static struct rec_event *taken(struct story *s, uint8_t ttl, uint8_t expected)
+{
+	struct rec_event *e = story_event(s, REC_RST_RECV, from_service());
+
+	e->pkt.tcp_flags = RST;
+	e->pkt.seq = 5000;
+	e->pkt.ttl = ttl;
+	client_socket(e, TCP_ESTABLISHED);
+	e->mem.peer_ttl = expected;
+	return e;
+}
+
+static void injected_reset_by_its_ttl(void **state)
+{
+	static const struct {
+		uint8_t ttl, expected;
+		const char *cause, *says;
+	} cases[] = {
+		{47, 63, "rst-injected, likely", "from 16 hops farther away"},
+		{64, 52, "rst-injected, likely", "from 12 hops nearer"},
+		{254, 50, "rst-injected, likely", "from 13 hops nearer"}, /* another system */
+		{118, 117, "rst-injected, likely", "from 1 hop nearer"},
+		{63, 63, "peer-reset, certain", "TTL 63"},
+		{0, 0, "peer-reset, certain", "TTL 0"},
+		{64, 0, "peer-reset, certain", "TTL 64"}, /* nobody watched the handshake */
+		/* As far away, from another number: the same machine, perhaps. */
+		{254, 63, "peer-reset, certain", "TTL 254"},
+		{127, 63, "peer-reset, certain", "TTL 127"},
+		{64, 255, "peer-reset, certain", "TTL 64"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct story s;
+
+		story_start(&s);
+		taken(&s, cases[i].ttl, cases[i].expected);
+		judged(&s, cases[i].cause);
+		assert_true(story_says(&s, cases[i].says));
+		story_end(&s);
+	}
+}
+
+static void injected_reset_is_not_what_this_host_sent(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_RST_SENT, from_service());
+
+	e->active = 1;
+	taken(s, 47, 63);
+	assert_null(strstr(story_judge(s), "rst-injected"));
+}
+
+static void injected_reset_by_a_program_of_this_host(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_RST_OUT, from_service());
+
+	e->hdr.netns = INSIDE;
+	story_stack(s, e, "dev_queue_xmit", "raw_sendmsg");
+	story_task(e, 9, "injector");
+	taken(s, 47, 63);
+	judged(s, "rst-injected, likely");
+	assert_true(story_says(s, "sent by a process through a raw socket (pid 9 injector)"));
+}
+
+static void injected_reset_needs_the_packet(void **state)
+{
+	struct story *s = *state;
+
+	taken(s, 47, 63)->pkt.has = 0;
+	judged(s, "peer-reset, certain");
+}
+
+/* Refused while connecting: nothing of the peer was seen before. */
+static void injected_reset_is_not_a_refusal(void **state)
+{
+	struct story *s = *state;
+
+	taken(s, 47, 63)->sock.state = TCP_SYN_SENT;
+	assert_null(strstr(story_judge(s), "rst-injected"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +282,12 @@ int main(void)
 		story_test(ignored_reset_of_a_connection_that_hangs),
 		story_test(ignored_reset_by_its_drop),
 		story_test(ignored_reset_is_not_it_where_this_host_dropped),
+		story_test(ignored_reset_tells_where_it_came_from),
+		story_test(injected_reset_by_its_ttl),
+		story_test(injected_reset_is_not_what_this_host_sent),
+		story_test(injected_reset_by_a_program_of_this_host),
+		story_test(injected_reset_needs_the_packet),
+		story_test(injected_reset_is_not_a_refusal),
 	};
 
 	return cmocka_run_group_tests_name("causes of forged resets", tests, NULL, NULL);

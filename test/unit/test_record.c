@@ -233,12 +233,13 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, sock.tuple.pad);
 		/* and what the compiler adds to align it */
 		memset(c + offsetof(struct rec_event, sock.pad), 1,
-		       offsetof(struct rec_event, task) - offsetof(struct rec_event, sock.pad));
+		       offsetof(struct rec_event, segment) - offsetof(struct rec_event, sock.pad));
 		EXCEPT(c, rec_event, mem.syn_tuple.pad);
 		EXCEPT(c, rec_event, mem.ct_end.orig.pad);
 		EXCEPT(c, rec_event, mem.ct_end.reply.pad);
 		EXCEPT(c, rec_event, mem.ct_end.nr_stack);
 		EXCEPT(c, rec_event, mem.ct_end.pad);
+		EXCEPT(c, rec_event, mem.pad);
 		EXCEPT(c, rec_event, nf.hook);
 		EXCEPT(c, rec_event, nf.pad);
 		EXCEPT(c, rec_event, nf.invalid_args); /* are in its text by then */

@@ -69,6 +69,11 @@ static void evidence(struct judge *j, const struct rec_sock *s, const struct rec
 			 ahead < 0 ? "below" : "above", within ? "in" : "outside of", s->rcv_nxt,
 			 s->rcv_nxt + s->rcv_wnd,
 			 has_socket(e) ? "" : ", as the socket stood later");
+	if (e->mem.peer_ttl)
+		verdict_evidence(j->v,
+				 "the packet with which that peer began or answered had TTL %u%s",
+				 e->mem.peer_ttl,
+				 e->mem.peer_ttl == e->pkt.ttl ? "" : ": it came another way");
 	if (e->hdr.kind == REC_DROP)
 		verdict_evidence(j->v, "it was dropped with %s", say_reason(e));
 	if (within && fact_counter(j, counters[0]))
