@@ -205,8 +205,10 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 		__builtin_memcpy(r->mem.closed_comm, c->comm, sizeof(c->comm));
 	}
 	other = bpf_map_lookup_elem(&heard, &key);
-	if (other && other->port == remote_port(r, t))
+	if (other && other->port == remote_port(r, t)) {
 		r->mem.peer_ttl = other->ttl;
+		r->mem.peer_syns = other->count;
+	}
 	h = bpf_map_lookup_elem(&handshakes, &key);
 	if (h)
 		r->mem.handshake = *h;

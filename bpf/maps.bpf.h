@@ -50,10 +50,12 @@ struct rst_seen { /* the last reset that arrived for a flow */
 	char ifname[16];
 };
 
-struct heard {	  /* the packet with which the other end began or answered: SYN, SYN-ACK */
+struct heard { /* the packet with which the other end began or answered: SYN, SYN-ACK */
+	u64 ns;
+	u32 isn;
 	u16 port; /* it came from, as flows have no direction */
 	u8 ttl;
-	u8 pad[5];
+	u8 count;
 };
 
 struct closed {

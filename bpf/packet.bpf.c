@@ -7,6 +7,9 @@
  */
 #include "event.bpf.h"
 
+/* The same packet passes a bridge and its port within microseconds; a retransmission takes much longer. */
+#define SAME_PACKET_NS (50 * 1000 * 1000ull)
+
 enum interest { BORING, SYN, SYN_ACK, RST, ICMP_ERROR, UDP };
 
 /* Cheap: reads a few bytes, fills nothing. */
@@ -134,12 +137,8 @@ INLINE u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 
 	flow_key_set(&key, &p->tuple, netns);
 	s = bpf_map_lookup_elem(&syn_seen, &key);
-	/*
-	 * The same SYN passes a bridge and its port within microseconds; a retransmission takes
-	 * much longer.
-	 */
 	if (s && s->isn == p->seq) {
-		if (first.ns - s->ns < 50 * 1000 * 1000ull)
+		if (first.ns - s->ns < SAME_PACKET_NS)
 			return 1;
 		s->ns = first.ns;
 		return ++s->count;
@@ -148,14 +147,30 @@ INLINE u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 	return 1;
 }
 
-/* From how far the other end's packets come: once for each connection. */
+/*
+ * From how far the other end's packets come, and how often the one came with which it began or answered: once for
+ * each connection, if all goes well.
+ */
 INLINE void note_heard(const struct rec_packet *p, u32 netns)
 {
-	struct heard h = {.port = p->tuple.sport, .ttl = p->ttl};
+	struct heard *h, first = {.ns = bpf_ktime_get_ns(),
+				  .isn = p->seq,
+				  .port = p->tuple.sport,
+				  .ttl = p->ttl,
+				  .count = 1};
 	struct flow_key key;
 
 	flow_key_set(&key, &p->tuple, netns);
-	bpf_map_update_elem(&heard, &key, &h, BPF_ANY);
+	h = bpf_map_lookup_elem(&heard, &key);
+	if (!h || h->isn != first.isn || h->port != first.port) {
+		bpf_map_update_elem(&heard, &key, &first, BPF_ANY);
+		return;
+	}
+	if (first.ns - h->ns < SAME_PACKET_NS)
+		return;
+	h->ns = first.ns;
+	if (h->count < 255)
+		h->count++;
 }
 
 SEC("tp_btf/netif_receive_skb")

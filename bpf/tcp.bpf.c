@@ -91,6 +91,25 @@ INLINE bool note_established(struct sock *sk)
 	return h->reset_ns && now - h->reset_ns < NSEC_PER_SEC;
 }
 
+/*
+ * Has the connection waited for accept() for long: net/ipv4/inet_connection_sock.c inet_csk_accept gives it
+ * its struct socket. That its client closes it soon after it began is nothing: a probe of a load balancer, say.
+ */
+INLINE bool waits_for_accept(struct sock *sk)
+{
+	struct rec_tuple t = {};
+	struct rec_handshake *h;
+	struct flow_key key;
+
+	if (BPF_CORE_READ(sk, sk_socket) ||
+	    BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << SOCK_DEAD))
+		return false;
+	sock_tuple((u64)sk, &t);
+	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
+	h = bpf_map_lookup_elem(&handshakes, &key);
+	return h && h->established_ns && bpf_ktime_get_ns() - h->established_ns >= ACCEPT_LATE_NS;
+}
+
 INLINE int error_report(void *ctx, struct sock *sk)
 {
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -209,12 +228,15 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		forget_close(sk);
 	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED)
 		worth = note_established(sk);
+	if (old_state == TCP_ESTABLISHED && new_state == TCP_CLOSE_WAIT)
+		worth = waits_for_accept(sk);
 	if (cfg.connects)
 		count_connect(sk, old_state, new_state);
 	if (cfg.errors_by_state && new_state == TCP_CLOSE)
 		error_report(ctx, sk);
 	/*
-	 * No failure, so no record: everything but a connection that dies before it is established.
+	 * No failure, so no record: everything but a connection that dies before it is established, or
+	 * accepted.
 	 */
 	if (!cfg.all && !worth &&
 	    !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))

@@ -230,6 +230,9 @@ struct rec_ct_end {
 	u8 pad[6];
 };
 
+/* A connection that waits longer than that for accept(): its program is stuck, not just busy. */
+#define ACCEPT_LATE_NS 1000000000ull
+
 /* What the kernel side remembers of a flow from earlier, cheap events. */
 struct rec_memory {
 	u64 closed_ns; /* when a process closed this tuple's socket; 0: not seen */
@@ -246,8 +249,9 @@ struct rec_memory {
 	struct rec_tuple syn_tuple; /* the SYN's tuple at the device: after NAT */
 	struct rec_handshake handshake;
 	struct rec_ct_end ct_end;
-	u8 peer_ttl; /* of the SYN or SYN-ACK that came from the other end; 0: not seen */
-	u8 pad[7];
+	u8 peer_ttl;  /* of the SYN or SYN-ACK that came from the other end; 0: not seen */
+	u8 peer_syns; /* how often that has arrived */
+	u8 pad[6];
 };
 
 /* HANDSHAKE: which step. */

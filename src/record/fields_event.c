@@ -328,6 +328,7 @@ static const struct field ct_end_fields[] = {
 
 static const struct field memory_fields[] = {
 	FIELD(UINT, struct rec_memory, peer_ttl, "peer_ttl", NULL, .optional = true),
+	FIELD(UINT, struct rec_memory, peer_syns, "peer_syns", NULL, .optional = true),
 	FIELD_INLINE(closed_fields, .when = memory_of_close),
 	FIELD_INLINE(syn_fields, .when = memory_of_syn),
 	FIELD_GROUP_OF(struct rec_memory, handshake, "handshake", handshake_fields,

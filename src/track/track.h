@@ -64,6 +64,13 @@ void track_free(struct track *t);
 enum weight track_weight(const struct rec_event *e, const struct world *w);
 /* That many retransmissions of one segment without an answer are no hiccup any more: some 3 s. */
 #define TRACK_STUCK_AFTER 3
+/* A connection that ends (its client closes it), and waited for accept() until now, for long. */
+bool track_never_accepted(const struct rec_event *e);
+/*
+ * The first data of a connect() that succeeded, sent again and again, while the SYN-ACK came again: the other end
+ * doesn't take the ACK that would make it a connection there.
+ */
+bool track_half_open(const struct rec_event *e);
 /* A reset that its connection's socket did not take: by a probe, or the kernel's reason for its drop. */
 bool track_reset_ignored(const struct rec_event *e);
 

@@ -215,12 +215,29 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	return WEIGHT_NONE;
 }
 
+bool track_never_accepted(const struct rec_event *e)
+{
+	uint64_t since = e->mem.handshake.established_ns;
+
+	return e->sock.flags & SOCK_PRESENT &&
+	       !(e->sock.flags & (SOCK_DEAD_F | SOCK_TIMEWAIT | SOCK_REQUEST)) && !e->sock.inode &&
+	       since && since < e->hdr.mono_ns && e->hdr.mono_ns - since >= ACCEPT_LATE_NS;
+}
+
+bool track_half_open(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_RETRANS && e->segment.size && e->segment.acked <= 1 &&
+	       e->mem.peer_syns >= 2 && e->sock.retransmits >= TRACK_STUCK_AFTER;
+}
+
 /*
  * A connect() that ends before it is established. Closed by its own process at once, it is no
  * failure.
  */
 static enum weight weigh_state(const struct rec_event *e)
 {
+	if (e->new_state == TCP_CLOSE_WAIT)
+		return track_never_accepted(e) ? WEIGHT_SOFT : WEIGHT_NONE;
 	if (e->new_state != TCP_CLOSE)
 		return WEIGHT_NONE;
 	if (e->old_state != TCP_SYN_SENT)
@@ -257,6 +274,8 @@ static enum weight weigh_retransmission(const struct rec_event *e)
 {
 	uint32_t small = e->sock.tuple.family == 6 ? 1220 : 536;
 
+	if (track_half_open(e))
+		return WEIGHT_SOFT;
 	return e->segment.size > small && e->sock.retransmits >= TRACK_STUCK_AFTER ? WEIGHT_SOFT
 										   : WEIGHT_NONE;
 }
