@@ -22,6 +22,22 @@ INLINE bool reason_is_noise(u32 reason)
 	return cfg.noise[i];
 }
 
+/* Whatever TCP drops it for (its numbers lie too far back, say): that it was not taken is no noise. */
+INLINE bool is_reset(struct sk_buff *skb)
+{
+	const unsigned char *l3;
+	struct quick q;
+	u8 flags = 0;
+
+	if (!skb->network_header || skb->network_header == 0xffff)
+		return false;
+	l3 = skb_quick_l3(skb, false);
+	if (!l3 || !quick_read(l3, &q) || q.proto != IPPROTO_TCP)
+		return false;
+	bpf_probe_read_kernel(&flags, 1, l3 + q.off + 13);
+	return flags & TCP_RST;
+}
+
 INLINE u32 quick_netns(struct sk_buff *skb, struct sock *rx_sk)
 {
 	struct net_device *dev = skb->dev;
@@ -71,7 +87,7 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 	bool sender;
 	u32 netns;
 
-	if (has_reason && reason_is_noise(reason))
+	if (has_reason && reason_is_noise(reason) && !is_reset(skb))
 		return 0;
 	if (count_only(skb, location, reason, rx_sk))
 		return 0;

@@ -190,12 +190,21 @@ INLINE u16 local_port(const struct rec_event *r, const struct rec_tuple *t)
 	return r->hdr.kind == REC_RST_OUT || r->hdr.kind == REC_ICMP_SENT ? t->sport : t->dport;
 }
 
+/* … and the other one's. */
+INLINE u16 remote_port(const struct rec_event *r, const struct rec_tuple *t)
+{
+	if (r->sock.flags & SOCK_PRESENT)
+		return r->sock.tuple.dport;
+	return r->hdr.kind == REC_RST_OUT || r->hdr.kind == REC_ICMP_SENT ? t->dport : t->sport;
+}
+
 INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct sock *sk)
 {
 	struct flow_key key;
 	struct rec_handshake *h;
 	struct rec_ct_end *end;
 	struct syn_nat *nat;
+	struct heard *other;
 	struct closed *c;
 	struct syn_sent *s;
 	u64 id = (u64)sk;
@@ -210,6 +219,11 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 		r->mem.closed_ending = c->ending;
 		r->mem.closed_signal = c->signal;
 		__builtin_memcpy(r->mem.closed_comm, c->comm, sizeof(c->comm));
+	}
+	other = bpf_map_lookup_elem(&heard, &key);
+	if (other && other->port == remote_port(r, t)) {
+		r->mem.peer_ttl = other->ttl;
+		r->mem.peer_syns = other->count;
 	}
 	h = bpf_map_lookup_elem(&handshakes, &key);
 	if (h)

@@ -181,8 +181,19 @@ struct request_sock_queue {
 struct inet_connection_sock {
 	struct request_sock_queue icsk_accept_queue;
 	__u32 icsk_user_timeout;
+	__u32 icsk_pmtu_cookie;
 	__u8 icsk_retransmits;
 	__u8 icsk_probes_out;
+};
+
+struct tcp_sack_block {
+	u32 start_seq;
+	u32 end_seq;
+};
+
+struct tcp_skb_cb {
+	u16 tcp_gso_segs;
+	u16 tcp_gso_size;
 };
 
 struct tcp_sock {
@@ -193,6 +204,10 @@ struct tcp_sock {
 	u32 snd_una;
 	u32 write_seq;
 	u32 snd_wnd;
+	u32 mss_cache;
+	u32 sacked_out;
+	u64 bytes_acked;
+	struct tcp_sack_block recv_sack_cache[4];
 };
 
 struct mptcp_sock {
@@ -213,6 +228,7 @@ struct sk_buff {
 	__u16 network_header;
 	__u16 vlan_tci;
 	__be16 vlan_proto;
+	char cb[48];
 	int skb_iif;
 	unsigned char *head;
 	unsigned char *data;

@@ -56,6 +56,14 @@ struct rst_seen { /* the last reset that arrived for a flow */
 	char ifname[16];
 };
 
+struct heard { /* the packet with which the other end began or answered: SYN, SYN-ACK */
+	u64 ns;
+	u32 isn;
+	u16 port; /* it came from, as flows have no direction */
+	u8 ttl;
+	u8 count;
+};
+
 struct closed {
 	u64 ns;
 	u32 pid;
@@ -140,6 +148,7 @@ TABLE(connects_map, BPF_MAP_TYPE_HASH, CONNECT_TABLE_SIZE, struct connect_key,
 TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
 TABLE(syn_nats_map, BPF_MAP_TYPE_LRU_HASH, 2048, struct flow_key, struct syn_nat);
 TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
+TABLE(heard_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct heard);
 TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
 TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
 TABLE(ct_ends_map, BPF_MAP_TYPE_LRU_HASH, 4096, struct flow_key, struct rec_ct_end);
@@ -162,6 +171,7 @@ MAP(connects_map, connects);
 MAP(syn_sent_map, syn_sent);
 MAP(syn_nats_map, syn_nats);
 MAP(rst_seen_map, rst_seen);
+MAP(heard_map, heard);
 MAP(closed_map, closed);
 MAP(handshakes_map, handshakes);
 MAP(ct_ends_map, ct_ends);

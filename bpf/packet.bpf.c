@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /*
- * Every packet passes here, so the first lines decide: only SYNs, resets and ICMP errors are looked
- * at (and, where tasks are watched, UDP on its way out, so that its flow is known when it is
+ * Every packet passes here, so the first lines decide: only SYNs, their answers, resets and ICMP errors are
+ * looked at (and, where tasks are watched, UDP on its way out, so that its flow is known when it is
  * dropped later). net/core/dev.c __dev_queue_xmit (net_dev_queue) and __netif_receive_skb_core
  * (netif_receive_skb).
  */
 #include "event.bpf.h"
 
-enum interest { BORING, SYN, RST, ICMP_ERROR, UDP };
+/* The same packet passes a bridge and its port within microseconds; a retransmission takes much longer. */
+#define SAME_PACKET_NS (50 * 1000 * 1000ull)
+
+enum interest { BORING, SYN, SYN_ACK, RST, ICMP_ERROR, UDP };
 
 /* Cheap: reads a few bytes, fills nothing. */
 INLINE enum interest packet_interest(const unsigned char *l3)
@@ -23,7 +26,9 @@ INLINE enum interest packet_interest(const unsigned char *l3)
 		bpf_probe_read_kernel(&byte, 1, l3 + q.off + 13);
 		if (byte & TCP_RST)
 			return RST;
-		return (byte & (TCP_SYN | TCP_ACK)) == TCP_SYN ? SYN : BORING;
+		if (byte & TCP_SYN)
+			return byte & TCP_ACK ? SYN_ACK : SYN;
+		return BORING;
 	}
 	if (q.proto != IPPROTO_ICMP && q.proto != IPPROTO_ICMPV6)
 		return BORING;
@@ -120,7 +125,7 @@ int BPF_PROG(net_dev_queue, struct sk_buff *skb)
 	if (!l3)
 		return 0;
 	what = packet_interest(l3);
-	if (what == BORING)
+	if (what == BORING || what == SYN_ACK)
 		return 0;
 	skb = untyped(skb);
 	if (!packet_read((u64)skb, false, &p))
@@ -167,18 +172,40 @@ INLINE u32 note_syn_seen(const struct rec_packet *p, u32 netns)
 
 	flow_key_set(&key, &p->tuple, netns);
 	s = bpf_map_lookup_elem(&syn_seen, &key);
-	/*
-	 * The same SYN passes a bridge and its port within microseconds; a retransmission takes
-	 * much longer.
-	 */
 	if (s && s->isn == p->seq) {
-		if (first.ns - s->ns < 50 * 1000 * 1000ull)
+		if (first.ns - s->ns < SAME_PACKET_NS)
 			return 1;
 		s->ns = first.ns;
 		return ++s->count;
 	}
 	bpf_map_update_elem(&syn_seen, &key, &first, BPF_ANY);
 	return 1;
+}
+
+/*
+ * From how far the other end's packets come, and how often the one came with which it began or answered: once for
+ * each connection, if all goes well.
+ */
+INLINE void note_heard(const struct rec_packet *p, u32 netns)
+{
+	struct heard *h, first = {.ns = bpf_ktime_get_ns(),
+				  .isn = p->seq,
+				  .port = p->tuple.sport,
+				  .ttl = p->ttl,
+				  .count = 1};
+	struct flow_key key;
+
+	flow_key_set(&key, &p->tuple, netns);
+	h = bpf_map_lookup_elem(&heard, &key);
+	if (!h || h->isn != first.isn || h->port != first.port) {
+		bpf_map_update_elem(&heard, &key, &first, BPF_ANY);
+		return;
+	}
+	if (first.ns - h->ns < SAME_PACKET_NS)
+		return;
+	h->ns = first.ns;
+	if (h->count < 255)
+		h->count++;
 }
 
 SEC("tp_btf/netif_receive_skb")
@@ -210,6 +237,10 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 		note_rst_seen(dev, &seen, netns);
 		return 0;
 	}
+	if (what == SYN || what == SYN_ACK)
+		note_heard(p, netns);
+	if (what == SYN_ACK)
+		return 0;
 	n = what == SYN ? note_syn_seen(p, netns) : 0;
 	if (n == 1)
 		return 0;

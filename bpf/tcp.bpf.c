@@ -91,6 +91,25 @@ INLINE bool note_established(struct sock *sk)
 	return h->reset_ns && now - h->reset_ns < NSEC_PER_SEC;
 }
 
+/*
+ * Has the connection waited for accept() for long: net/ipv4/inet_connection_sock.c inet_csk_accept gives it
+ * its struct socket. That its client closes it soon after it began is nothing: a probe of a load balancer, say.
+ */
+INLINE bool waits_for_accept(struct sock *sk)
+{
+	struct rec_tuple t = {};
+	struct rec_handshake *h;
+	struct flow_key key;
+
+	if (BPF_CORE_READ(sk, sk_socket) ||
+	    BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << SOCK_DEAD))
+		return false;
+	sock_tuple((u64)sk, &t);
+	flow_key_set(&key, &t, net_inum(BPF_CORE_READ(sk, __sk_common.skc_net.net)));
+	h = bpf_map_lookup_elem(&handshakes, &key);
+	return h && h->established_ns && bpf_ktime_get_ns() - h->established_ns >= ACCEPT_LATE_NS;
+}
+
 INLINE int error_report(void *ctx, struct sock *sk)
 {
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
@@ -225,12 +244,15 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		forget_close(sk);
 	if (old_state == TCP_SYN_RECV && new_state == TCP_ESTABLISHED)
 		worth = note_established(sk);
+	if (old_state == TCP_ESTABLISHED && new_state == TCP_CLOSE_WAIT)
+		worth = waits_for_accept(sk);
 	if (cfg.connects)
 		count_connect(sk, old_state, new_state);
 	if (cfg.errors_by_state && new_state == TCP_CLOSE)
 		error_report(ctx, sk);
 	/*
-	 * No failure, so no record: everything but a connection that dies before it is established.
+	 * No failure, so no record: everything but a connection that dies before it is established, or
+	 * accepted.
 	 */
 	if (!cfg.all && !worth &&
 	    !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))
@@ -260,11 +282,40 @@ INLINE int on_sock_def_error_report(void *ctx, u64 sk, u64 unused2, u64 unused3)
 }
 AT_FUNCTION(sock_def_error_report, SOCK_DEF_ERROR_REPORT)
 
+/* In bytes, beyond what is acknowledged: the blocks of the last ACK that had any. */
+INLINE u32 sacked_bytes(struct tcp_sock *tp)
+{
+	struct tcp_sack_block b[4] = {};
+	u32 una = BPF_CORE_READ(tp, snd_una), n = 0;
+
+	if (!BPF_CORE_READ(tp, sacked_out))
+		return 0;
+	BPF_CORE_READ_INTO(&b, tp, recv_sack_cache);
+	for (int i = 0; i < 4; i++)
+		if (b[i].start_seq != b[i].end_seq && (s32)(b[i].start_seq - una) > 0)
+			n += b[i].end_seq - b[i].start_seq;
+	return n;
+}
+
+/* The skb may stand for several segments: include/net/tcp.h tcp_skb_pcount, tcp_skb_mss. */
+INLINE void read_segment(struct sock *sk, struct sk_buff *skb, struct rec_segment *s)
+{
+	struct tcp_skb_cb *cb = (void *)&skb->cb;
+	struct tcp_sock *tp = (void *)sk;
+
+	s->size = BPF_CORE_READ(cb, tcp_gso_segs) > 1 ? BPF_CORE_READ(cb, tcp_gso_size)
+						      : BPF_CORE_READ(skb, len);
+	s->acked = BPF_CORE_READ(tp, bytes_acked);
+	s->sacked = sacked_bytes(tp);
+	s->mss = BPF_CORE_READ(tp, mss_cache);
+	s->path_mtu = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_pmtu_cookie);
+}
+
 /*
  * net/ipv4/tcp_output.c __tcp_retransmit_skb. `err` is its result since 6.15 (commit ad892e912b84),
  * 0 before.
  */
-INLINE int retransmit(void *ctx, struct sock *sk, int err)
+INLINE int retransmit(void *ctx, struct sock *sk, struct sk_buff *skb, int err)
 {
 	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	struct rec_event *r =
@@ -273,6 +324,8 @@ INLINE int retransmit(void *ctx, struct sock *sk, int err)
 	if (!r)
 		return 0;
 	r->err = err < 0 ? -err : err;
+	if (state != TCP_SYN_SENT)
+		read_segment(untyped(sk), untyped(skb), &r->segment);
 	event_context(r, ctx, false);
 	event_submit(r);
 	return 0;
@@ -281,13 +334,13 @@ INLINE int retransmit(void *ctx, struct sock *sk, int err)
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit_skb, struct sock *sk, struct sk_buff *skb, int err)
 {
-	return retransmit(ctx, sk, err);
+	return retransmit(ctx, sk, skb, err);
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit_skb_2, struct sock *sk, struct sk_buff *skb)
 {
-	return retransmit(ctx, sk, 0);
+	return retransmit(ctx, sk, skb, 0);
 }
 
 SEC("tp_btf/tcp_retransmit_synack")

@@ -167,6 +167,15 @@ struct rec_sock {
 	u8 pad;
 };
 
+/* RETRANS: the segment that is sent again, and what its connection knows of sizes. */
+struct rec_segment {
+	u64 acked;    /* bytes that the peer has acknowledged, in all */
+	u32 size;     /* of the segment's data, bytes; 0: not known */
+	u32 sacked;   /* bytes that the peer has, which were sent after it */
+	u32 mss;      /* the most data that a segment takes now */
+	u32 path_mtu; /* as the kernel believes */
+};
+
 /* What a task was doing when it closed a socket. */
 enum task_ending {
 	TASK_RUNS,
@@ -237,6 +246,9 @@ struct rec_connect {
 	struct rec_tuple nat_tuple; /* … as this */
 };
 
+/* A connection that waits longer than that for accept(): its program is stuck, not just busy. */
+#define ACCEPT_LATE_NS 1000000000ull
+
 /* What the kernel side remembers of a flow from earlier, cheap events. */
 struct rec_memory {
 	u64 closed_ns; /* when a process closed this tuple's socket; 0: not seen */
@@ -254,6 +266,9 @@ struct rec_memory {
 	struct rec_handshake handshake;
 	struct rec_ct_end ct_end;
 	struct rec_connect connect;
+	u8 peer_ttl;  /* of the SYN or SYN-ACK that came from the other end; 0: not seen */
+	u8 peer_syns; /* how often that has arrived */
+	u8 pad[6];
 };
 
 /* HANDSHAKE: which step. */
@@ -346,6 +361,7 @@ struct rec_event {
 	char reason_name[40]; /* without its prefix; from the kernel's BTF, in user space */
 	struct rec_packet pkt;
 	struct rec_sock sock;
+	struct rec_segment segment;
 	struct rec_task task; /* who ran; the cause of it only if no softirq shows in kstack */
 	struct rec_memory mem;
 	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: those at PRE_ROUTING */
@@ -406,13 +422,14 @@ REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);
 REC_ASSERT_SIZE(rec_sock, 136);
+REC_ASSERT_SIZE(rec_segment, 24);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
 REC_ASSERT_SIZE(rec_ct_end, 208);
 REC_ASSERT_SIZE(rec_connect, 224);
-REC_ASSERT_SIZE(rec_memory, 584);
+REC_ASSERT_SIZE(rec_memory, 592);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1936);
+REC_ASSERT_SIZE(rec_event, 1944);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

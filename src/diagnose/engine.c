@@ -86,6 +86,11 @@ static void need_details(const struct rec_event *e, struct question *q)
 		str_copy(q->table, sizeof(q->table), nf->table);
 		str_copy(q->chain, sizeof(q->chain), nf->has & NF_RULE ? nf->chain : nf->base);
 		break;
+	case Q_LISTENERS:
+		/* Who listens where the socket is, whatever the packet's direction. */
+		if (e->sock.flags & SOCK_PRESENT && tuple_is_whole(&e->sock.tuple))
+			q->tuple = tuple_reverse(&e->sock.tuple);
+		break;
 	case Q_BPF_PROGS:
 		q->cgroup = cgroup_of(e);
 		break;

@@ -299,6 +299,13 @@ bool judge_time_wait(const struct judge *j);
 /* The old connection's state, "alive" if it isn't known. */
 const char *challenge_state(const struct judge *j);
 
+/* ---- a reset from elsewhere: causes/peer_reset.c, rst_injected.c ------------------------------ */
+
+/* A reset that arrived and was taken, and that no TCP socket of this host sent. */
+bool reset_from_elsewhere(const struct judge *j);
+/* What it met and how it came; by whom, if a program of this host made it; what is lost with it. */
+void evidence_reset(struct judge *j);
+
 /* ---- BPF programs: causes/bpf_tc_drop.c ------------------------------------------------------ */
 
 #define PROGRAMS_SHOWN 5

@@ -258,6 +258,8 @@ const char *say_icmp(const struct rec_packet *p)
 
 		if (p->icmp_type == ICMPV6_DEST_UNREACH && p->icmp_code < ARRAY_SIZE(codes))
 			return codes[p->icmp_code];
+		if (p->icmp_type == ICMPV6_PKT_TOOBIG)
+			return "packet too big";
 		return p->icmp_type == ICMPV6_TIME_EXCEED ? "hop limit exceeded" : "an error";
 	}
 	static const char *const codes[] = {

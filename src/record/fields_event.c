@@ -200,6 +200,15 @@ static const struct field sock_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field segment_fields[] = {
+	FIELD(UINT, struct rec_segment, size, "size", "segment"),
+	FIELD(UINT, struct rec_segment, acked, "acked", NULL),
+	FIELD(UINT, struct rec_segment, sacked, "sacked", "sacked", .optional = true),
+	FIELD(UINT, struct rec_segment, mss, "mss", "mss"),
+	FIELD(UINT, struct rec_segment, path_mtu, "path_mtu", "path_mtu"),
+	{.type = FIELD_END},
+};
+
 /* ---- tasks and memory ------------------------------------------------------------------------ */
 
 static bool task_was_killed(const void *base)
@@ -343,6 +352,8 @@ static const struct field ct_end_fields[] = {
 };
 
 static const struct field memory_fields[] = {
+	FIELD(UINT, struct rec_memory, peer_ttl, "peer_ttl", NULL, .optional = true),
+	FIELD(UINT, struct rec_memory, peer_syns, "peer_syns", NULL, .optional = true),
 	FIELD_INLINE(closed_fields, .when = memory_of_close),
 	FIELD_INLINE(syn_fields, .when = memory_of_syn),
 	FIELD_GROUP_OF(struct rec_memory, handshake, "handshake", handshake_fields,
@@ -437,6 +448,11 @@ static bool event_has_sock(const void *base)
 	return ((const struct rec_event *)base)->sock.flags & SOCK_PRESENT;
 }
 
+static bool event_has_segment(const void *base)
+{
+	return ((const struct rec_event *)base)->segment.size;
+}
+
 static bool event_has_task(const void *base)
 {
 	const struct rec_task *t = &((const struct rec_event *)base)->task;
@@ -449,7 +465,7 @@ static bool event_has_memory(const void *base)
 	const struct rec_memory *m = &((const struct rec_event *)base)->mem;
 
 	return memory_of_close(m) || memory_of_syn(m) || memory_of_handshake(m) ||
-	       memory_of_ct_end(m) || memory_of_connect(m);
+	       memory_of_ct_end(m) || memory_of_connect(m) || m->peer_ttl;
 }
 
 static bool event_has_nf(const void *base)
@@ -492,6 +508,8 @@ static const struct field body[] = {
 	FIELD(ERRNO, struct rec_event, err, "error", "error", .optional = true),
 	FIELD_GROUP_OF(struct rec_event, pkt, "packet", packet_fields, .when = event_has_packet),
 	FIELD_GROUP_OF(struct rec_event, sock, "socket", sock_fields, .when = event_has_sock),
+	FIELD_GROUP_OF(struct rec_event, segment, "segment", segment_fields,
+		       .when = event_has_segment),
 	{.type = FIELD_END},
 };
 

@@ -13,7 +13,7 @@ static const struct reason drop_reasons[] = {
 	{"TCP_OLD_DATA", REASON_NOISE, "the data had been received before"},
 	{"TCP_OLD_SEQUENCE", REASON_NOISE, "the sequence numbers had been received before"},
 	{"TCP_OFOMERGE", REASON_NOISE, "the data is already in the out-of-order queue"},
-	{"TCP_RESET", REASON_NOISE, "it was a valid reset"},
+	{"TCP_RESET", REASON_NOISE, "a reset that ends nothing here: its number is not the very one expected"},
 	{"DUP_FRAG", REASON_NOISE, "the fragment had been received before"},
 	{"PACKET_SOCK_ERROR", REASON_NOISE, "a packet socket could not take its copy"},
 	{"UNIX_DISCONNECT", REASON_NOISE, "a UNIX socket's business"},

@@ -63,6 +63,17 @@ void track_free(struct track *t);
 
 /* How much e weighs; needs its stack's symbols in w. */
 enum weight track_weight(const struct rec_event *e, const struct world *w);
+/* That many retransmissions of one segment without an answer are no hiccup any more: some 3 s. */
+#define TRACK_STUCK_AFTER 3
+/* A connection that ends (its client closes it), and waited for accept() until now, for long. */
+bool track_never_accepted(const struct rec_event *e);
+/*
+ * The first data of a connect() that succeeded, sent again and again, while the SYN-ACK came again: the other end
+ * doesn't take the ACK that would make it a connection there.
+ */
+bool track_half_open(const struct rec_event *e);
+/* A reset that its connection's socket did not take: by a probe, or the kernel's reason for its drop. */
+bool track_reset_ignored(const struct rec_event *e);
 
 /* Takes a record (copied). 0 or a negative errno. Symbols of an event's stack come before it. */
 int track_add(struct track *t, const struct rec_hdr *rec);

@@ -145,6 +145,23 @@ static bool is_syn_in_the_way(const struct rec_event *e)
 	return strcmp(e->reason_name, "TCP_INVALID_SYN") == 0 || e->sock.flags & SOCK_TIMEWAIT;
 }
 
+/* net/ipv4/tcp_input.c tcp_validate_incoming: TCP_RESET where it was answered with a challenge ACK. */
+bool track_reset_ignored(const struct rec_event *e)
+{
+	static const char *const reasons[] = {"TCP_INVALID_SEQUENCE", "TCP_OLD_SEQUENCE",
+					      "TCP_RESET"};
+
+	if (e->hdr.kind == REC_RST_IGNORED)
+		return true;
+	if (e->hdr.kind != REC_DROP || !(e->pkt.has & PKT_L4) || !(e->pkt.tcp_flags & TCPHDR_RST) ||
+	    e->sock.flags & (SOCK_TIMEWAIT | SOCK_REQUEST) || e->sock.state == TCP_LISTEN)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strcmp(e->reason_name, reasons[i]) == 0)
+			return true;
+	return false;
+}
+
 static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 {
 	const struct reason *reason = drop_reason(e->reason_name);
@@ -161,7 +178,7 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	/* An ICMP error about this connection: what follows tells if it was needed. */
 	if (e->pkt.icmp_type && tcp)
 		return WEIGHT_SOFT;
-	if (tcp && is_syn_in_the_way(e))
+	if (tcp && (is_syn_in_the_way(e) || track_reset_ignored(e)))
 		return WEIGHT_SOFT;
 	if (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0)
 		return weigh_without_reason(e, w);
@@ -198,12 +215,29 @@ static enum weight weigh_drop(const struct rec_event *e, const struct world *w)
 	return WEIGHT_NONE;
 }
 
+bool track_never_accepted(const struct rec_event *e)
+{
+	uint64_t since = e->mem.handshake.established_ns;
+
+	return e->sock.flags & SOCK_PRESENT &&
+	       !(e->sock.flags & (SOCK_DEAD_F | SOCK_TIMEWAIT | SOCK_REQUEST)) && !e->sock.inode &&
+	       since && since < e->hdr.mono_ns && e->hdr.mono_ns - since >= ACCEPT_LATE_NS;
+}
+
+bool track_half_open(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_RETRANS && e->segment.size && e->segment.acked <= 1 &&
+	       e->mem.peer_syns >= 2 && e->sock.retransmits >= TRACK_STUCK_AFTER;
+}
+
 /*
  * A connect() that ends before it is established. Closed by its own process at once, it is no
  * failure.
  */
 static enum weight weigh_state(const struct rec_event *e)
 {
+	if (e->new_state == TCP_CLOSE_WAIT)
+		return track_never_accepted(e) ? WEIGHT_SOFT : WEIGHT_NONE;
 	if (e->new_state != TCP_CLOSE)
 		return WEIGHT_NONE;
 	if (e->old_state != TCP_SYN_SENT)
@@ -232,6 +266,20 @@ static enum weight weigh_handshake(const struct rec_event *e)
 	return STEP_IS_REFUSAL(e->step) ? WEIGHT_HARD : WEIGHT_NONE;
 }
 
+/*
+ * A large segment that is sent again and again: perhaps the path doesn't take it. What IPv6 guarantees, and
+ * what IPv4's TCP falls back to (RFC 1191 section 5, RFC 8200 section 5), passes everywhere.
+ */
+static enum weight weigh_retransmission(const struct rec_event *e)
+{
+	uint32_t small = e->sock.tuple.family == 6 ? 1220 : 536;
+
+	if (track_half_open(e))
+		return WEIGHT_SOFT;
+	return e->segment.size > small && e->sock.retransmits >= TRACK_STUCK_AFTER ? WEIGHT_SOFT
+										   : WEIGHT_NONE;
+}
+
 enum weight track_weight(const struct rec_event *e, const struct world *w)
 {
 	switch (e->hdr.kind) {
@@ -256,9 +304,12 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 		return weigh_reject(e);
 	case REC_HANDSHAKE:
 		return weigh_handshake(e);
+	case REC_RETRANS:
+		return weigh_retransmission(e);
 	case REC_TW_ANSWER:
 		return e->step == TW_SYN ? WEIGHT_NONE : WEIGHT_SOFT;
 	case REC_CHALLENGE:
+	case REC_RST_IGNORED:
 	case REC_SYN_RETRANS:
 	case REC_SYN_AGAIN:
 	case REC_SYNACK_RETRANS:

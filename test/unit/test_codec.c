@@ -53,6 +53,7 @@ static const struct hole holes[] = {
 	HOLE(DROP, rec_event, mem.ct_end.pad),
 	HOLE(DROP, rec_event, mem.connect.pad),
 	HOLE(DROP, rec_event, mem.connect.nat_tuple.pad),
+	HOLE(DROP, rec_event, mem.pad),
 	HOLE(DROP, rec_event, nf.pad),
 	HOLE(DROP, rec_event, nf.invalid_args), /* already in the words */
 	HOLE(SOCK, rec_sock_info, tuple.pad),

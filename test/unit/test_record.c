@@ -233,7 +233,7 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, sock.tuple.pad);
 		/* and what the compiler adds to align it */
 		memset(c + offsetof(struct rec_event, sock.pad), 1,
-		       offsetof(struct rec_event, task) - offsetof(struct rec_event, sock.pad));
+		       offsetof(struct rec_event, segment) - offsetof(struct rec_event, sock.pad));
 		EXCEPT(c, rec_event, mem.syn_tuple.pad);
 		EXCEPT(c, rec_event, mem.ct_end.orig.pad);
 		EXCEPT(c, rec_event, mem.ct_end.reply.pad);
@@ -242,6 +242,7 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, mem.connect.nr_syn);
 		EXCEPT(c, rec_event, mem.connect.pad);
 		EXCEPT(c, rec_event, mem.connect.nat_tuple.pad);
+		EXCEPT(c, rec_event, mem.pad);
 		EXCEPT(c, rec_event, nf.hook);
 		EXCEPT(c, rec_event, nf.pad);
 		EXCEPT(c, rec_event, nf.invalid_args); /* are in its text by then */

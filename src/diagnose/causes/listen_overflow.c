@@ -21,6 +21,13 @@ static bool concerns(const struct rec_event *e)
 	       strcmp(e->reason_name, "TCP_LISTEN_OVERFLOW") == 0;
 }
 
+/* net/ipv4/tcp_minisocks.c tcp_check_req: the last ACK, or data behind it, finds the queue full. */
+static bool is_half_open(const struct rec_event *e)
+{
+	return e->hdr.kind == REC_SYNACK_RETRANS ||
+	       (e->hdr.kind == REC_DROP && !packet_is_syn(&e->pkt));
+}
+
 enum proof { NO_PROOF, QUEUE_FULL_NOW, COUNTED, SEEN };
 
 struct finding {
@@ -104,6 +111,11 @@ static void tell(struct judge *j, const struct finding *f, const struct rec_tupl
 				"queue of port %u, and %u is the limit. The kernel ignores further "
 				"ones without a word.",
 				owner, f->queued, service->dport, f->limit);
+	if (is_half_open(j->ev))
+		verdict_explain(j->v, "This one's SYN had been answered, so its client is "
+				      "connected, "
+				      "as far as it can tell: the ACK that ends the handshake is "
+				      "ignored, and all that it sends.");
 	if (f->proof == SEEN)
 		verdict_evidence(j->v, "%s: %s", say_packet(&j->ev->pkt), say_stack(j, j->ev));
 	else if (j->ev->hdr.kind == REC_SYN_AGAIN)

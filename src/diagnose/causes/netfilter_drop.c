@@ -2,6 +2,9 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
+
 /* Netfilter did it, and who there is not known; and what all causes of its drops share. */
 
 const char *const queue_places[] = {"nf_reinject",	  "nfqnl_reinject",
@@ -83,6 +86,25 @@ bool judge_netfilter(struct judge *j, struct dropper *ret)
 	return true;
 }
 
+static bool is_too_big(const struct rec_packet *p)
+{
+	return p->tuple.family == 6
+		       ? p->icmp_type == ICMPV6_PKT_TOOBIG
+		       : p->icmp_type == ICMP_DEST_UNREACH && p->icmp_code == ICMP_FRAG_NEEDED;
+}
+
+/* pmtu_blackhole tells of those that are made elsewhere. */
+static void tell_blackhole(struct judge *j)
+{
+	const struct rec_event *sent = fact_event(j, REC_RETRANS);
+
+	verdict_explain(j->v, "Without it the sender repeats segments that are too large for the "
+			      "path, for ever, while small ones arrive: a path MTU black hole.");
+	if (sent && sent->segment.size)
+		verdict_evidence(j->v, "a segment of %u bytes was sent again after it",
+				 sent->segment.size);
+}
+
 void tell_netfilter(struct judge *j, const struct dropper *d)
 {
 	const struct rec_event *ev = j->ev;
@@ -102,6 +124,8 @@ void tell_netfilter(struct judge *j, const struct dropper *d)
 				"It was an ICMP error about this connection (%s), which its sender "
 				"needs to hear.",
 				say_icmp(&ev->pkt));
+	if (icmp && is_too_big(&ev->pkt))
+		tell_blackhole(j);
 	else if (packet_is_syn(&ev->pkt) && !fact_event(j, REC_ICMP_RECV) &&
 		 !fact_event(j, REC_RST_RECV))
 		verdict_explain(j->v, ev->pkt.payload ? "It was a SYN with data (TCP Fast Open), "

@@ -13,20 +13,17 @@ static const struct rec_event *sender(const struct judge *j)
 	return NULL;
 }
 
-static bool judge(struct judge *j)
+bool reset_from_elsewhere(const struct judge *j)
+{
+	/* Sent by a socket of this host: then that is where the cause is. */
+	return j->ev->hdr.kind == REC_RST_RECV && j->ev->sock.state != TCP_SYN_SENT &&
+	       !fact_reset_by_us(j);
+}
+
+void evidence_reset(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *out = sender(j);
 
-	/* Sent by a socket of this host: then that is where the cause is. */
-	if (e->sock.state == TCP_SYN_SENT || fact_reset_by_us(j))
-		return false;
-	j->v->certainty = CERTAINTY_CERTAIN;
-	verdict_explain(j->v,
-			"A reset arrived for this connection, and it fitted: %s, or something on "
-			"the way that speaks for "
-			"it (a firewall, a load balancer), ended the connection. Nothing on this "
-			"side caused it.",
-			say_dst(&e->sock.tuple));
 	verdict_evidence(j->v, "a valid reset arrived in %s%s%s: %s", tcp_state_name(e->sock.state),
 			 e->ifname[0] ? " through " : "", e->ifname, say_stack(j, e));
 	if (e->pkt.has & PKT_L4)
@@ -52,6 +49,22 @@ static bool judge(struct judge *j)
 	if (e->sock.write_seq != e->sock.snd_una)
 		verdict_evidence(j->v, "%u bytes were not acknowledged yet",
 				 e->sock.write_seq - e->sock.snd_una);
+}
+
+static bool judge(struct judge *j)
+{
+	const struct rec_event *e = j->ev;
+
+	if (!reset_from_elsewhere(j))
+		return false;
+	j->v->certainty = CERTAINTY_CERTAIN;
+	verdict_explain(j->v,
+			"A reset arrived for this connection, and it fitted: %s, or something on "
+			"the way that speaks for "
+			"it (a firewall, a load balancer), ended the connection. Nothing on this "
+			"side caused it.",
+			say_dst(&e->sock.tuple));
+	evidence_reset(j);
 	hit_all(j);
 	verdict_fix(j->v, "none",
 		    "look on %s (run tcpwhy there too): its log at this time, a time-out of a "

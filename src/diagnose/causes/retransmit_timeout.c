@@ -18,6 +18,22 @@ static bool by_timer(const struct judge *j)
 	       fact_stack(j, "tcp_write_timer");
 }
 
+/* What may be a path that takes smaller packets only, or not: pmtu_blackhole asks for more. */
+static void evidence_size(struct judge *j)
+{
+	const struct rec_segment *s = NULL;
+
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_RETRANS && track_weight(e, j->world) != WEIGHT_NONE)
+			s = &e->segment;
+	}
+	if (s && s->acked <= s->size)
+		verdict_evidence(j->v,
+				 "it was a segment of %u bytes, and nothing as large was ever "
+				 "acknowledged: perhaps the path takes smaller ones only",
+				 s->size);
+}
+
 static void evidence(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
@@ -32,6 +48,7 @@ static void evidence(struct judge *j)
 			 seen ? say_time(e->hdr.mono_ns - since) : "");
 	if (fact_sysctl(j, sysctls[0], &retries))
 		verdict_evidence(j->v, "net.ipv4.tcp_retries2 is %lld", (long long)retries);
+	evidence_size(j);
 	verdict_evidence(j->v, "no drop, no reset and no ICMP error was seen here for this "
 			       "connection");
 }
