@@ -28,6 +28,8 @@ static int load(struct replay_set *set, const char *path)
 	_cleanup_strbuf_ struct strbuf why = {0};
 	int err = replay_load(set, path, &why);
 
+	if (!err && why.len)
+		fprintf(stderr, "tcpwhy: %s: %s\n", path, why.s);
 	if (!err)
 		return 0;
 	if (err != -EBADMSG || !set->runs.n)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/replay_filter.h"
 #include "cli/replay_private.h"
+#include "source/capture_flow.h"
 
 void replay_free(struct replay_set *set)
 {
@@ -17,6 +18,7 @@ void replay_free(struct replay_set *set)
 		vec_free(&r->items);
 		vec_free(&r->asked);
 		session_close(&r->s);
+		capture_flows_free(r->capture);
 		free(r->run);
 		free(r->host);
 		free(r);

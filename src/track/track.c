@@ -93,27 +93,28 @@ static void make_room(struct track *t, uint64_t now)
 	}
 }
 
-static bool entry_keep(struct track *t, struct entry *e, const struct rec_hdr *rec)
+/* The copy that it keeps; NULL: it has no room. */
+static struct rec_hdr *entry_keep(struct track *t, struct entry *e, const struct rec_hdr *rec)
 {
 	bool event = REC_KIND_IS_EVENT(rec->kind);
 	struct rec_hdr **slot, *copy;
 
 	if (event ? e->tl.events >= EVENTS_MAX : e->tl.recs.n - e->tl.events >= LOOKUPS_MAX) {
 		e->tl.cut++;
-		return false;
+		return NULL;
 	}
 	copy = malloc(rec->size);
 	slot = copy ? vec_push(&e->tl.recs) : NULL;
 	if (!slot) {
 		free(copy);
-		return false;
+		return NULL;
 	}
 	memcpy(copy, rec, rec->size);
 	*slot = copy;
 	e->tl.events += event;
 	e->bytes += rec->size;
 	t->store.bytes += rec->size;
-	return true;
+	return copy;
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -260,7 +261,7 @@ static void ripen(struct entry *e, uint64_t now)
 static int add_event(struct track *t, const struct rec_event *ev)
 {
 	enum weight weight = track_weight(ev, t->world);
-	struct rec_event own = *ev;
+	struct rec_event own = *ev, *kept;
 	struct entry *e;
 
 	if (world_in_softirq(t->world, ev))
@@ -287,7 +288,9 @@ static int add_event(struct track *t, const struct rec_event *ev)
 			t->on_repeat(t->on_repeat_arg, e->tl.verdict_id);
 		return 0;
 	}
-	entry_keep(t, e, &own.hdr);
+	kept = (struct rec_event *)entry_keep(t, e, &ev->hdr);
+	if (kept)
+		kept->task = own.task;
 	if (world_netns_wanted(t->world, ev->hdr.netns)) {
 		struct question q = {.kind = Q_NETNS, .netns = ev->hdr.netns};
 

@@ -17,6 +17,8 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *out = sender(j);
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_reset(j);
 	/* Sent by a socket of this host: then that is where the cause is. */
 	if (e->sock.state == TCP_SYN_SENT || fact_reset_by_us(j))
 		return false;
@@ -63,6 +65,6 @@ static bool judge(struct judge *j)
 const struct cause cause_peer_reset = {
 	.id = "peer-reset",
 	.rank = RANK_CONSEQUENCE,
-	.kinds = KIND(RST_RECV),
+	.kinds = KIND(RST_RECV) | KIND(CAPTURED),
 	.judge = judge,
 };
