@@ -42,9 +42,11 @@ static int choose_run(void *arg, uint64_t first_ns, struct capture_flows **ret)
 /* pcap: in microseconds or nanoseconds, in either byte order. */
 bool replay_is_pcap(const void *file, size_t size)
 {
-	uint32_t magic = 0;
+	uint32_t magic;
 
-	memcpy(&magic, file, size < sizeof(magic) ? size : sizeof(magic));
+	if (size < sizeof(magic))
+		return false;
+	memcpy(&magic, file, sizeof(magic));
 	return magic == 0xa1b2c3d4 || magic == 0xd4c3b2a1 || magic == 0xa1b23c4d ||
 	       magic == 0x4d3cb2a1;
 }
