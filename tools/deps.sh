@@ -9,11 +9,11 @@ deps_packages()
 		case $what in
 		build)
 			echo gcc libc6-dev clang bpftool meson ninja-build pkgconf python3 libbpf-dev \
-				libmnl-dev libnetfilter-conntrack-dev libnftables-dev libjansson-dev libcap-dev libpcap0.8-dev \
-				uthash-dev
+				libmnl-dev libnetfilter-conntrack-dev libnftables-dev libjansson-dev libcap-dev \
+				libpcap0.8-dev libzstd-dev uthash-dev
 			;;
 		lab) echo python3 iproute2 iptables nftables conntrack ethtool procps ;;
-		test) echo libcmocka-dev shellcheck clang-format tshark tcpdump ;;
+		test) echo libcmocka-dev shellcheck clang-format tshark tcpdump zstd ;;
 		vm) cat test/vm/packages ;;
 		esac
 	done

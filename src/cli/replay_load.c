@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Recordings from files, and when each record came. */
 #include "cli/replay_private.h"
+#include "cli/zst.h"
 #include "record/record.h"
 #include "source/capture_flow.h"
 #include "source/pcapng_read.h"
@@ -137,21 +138,50 @@ static int load_recording(struct replay_set *set, const void *file, size_t size,
 	return err;
 }
 
-int replay_load(struct replay_set *set, const char *path, struct strbuf *why)
+/* A recording, or what another program has captured. */
+static int load_plain(struct replay_set *set, const char *path, const void *file, size_t size,
+		      struct strbuf *why)
 {
 	struct pcapng_stats stats = {0};
+	bool pcap = replay_is_pcap(file, size);
+	int err = pcap ? 0 : load_recording(set, file, size, &stats, why);
+
+	if (stats.entries || (!pcap && !stats.packets))
+		return err;
+	strbuf_reset(why);
+	return replay_load_capture(set, path, file, size, why);
+}
+
+static int load_packed(struct replay_set *set, const char *path, const void *file, size_t size,
+		       struct strbuf *why)
+{
+	_cleanup_free_ void *plain = NULL;
+	_cleanup_strbuf_ struct strbuf packed = {0};
+	size_t n = 0;
+	int cut = zst_unpack(file, size, &plain, &n, &packed), err;
+
+	if (cut && !n) {
+		strbuf_add(why, packed.s ? packed.s : strerror(-cut));
+		return cut;
+	}
+	err = load_plain(set, path, plain, n, why);
+	if (!cut || (err && err != -EBADMSG))
+		return err;
+	/* Why it ends there is the better reason than that it does. */
+	strbuf_reset(why);
+	strbuf_add(why, packed.s);
+	return cut;
+}
+
+int replay_load(struct replay_set *set, const char *path, struct strbuf *why)
+{
 	size_t size = 0;
 	void *file;
 	int err = file_map(path, &file, &size);
 
 	if (err)
 		return err;
-	if (!replay_is_pcap(file, size))
-		err = load_recording(set, file, size, &stats, why);
-	if (!stats.entries && (stats.packets || replay_is_pcap(file, size))) {
-		strbuf_reset(why);
-		err = replay_load_capture(set, path, file, size, why);
-	}
+	err = (zst_is(file, size) ? load_packed : load_plain)(set, path, file, size, why);
 	if (file)
 		munmap(file, size);
 	return err;

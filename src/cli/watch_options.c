@@ -106,6 +106,8 @@ const struct option_def record_option_defs[] = {
 	 .help = "when FILE has it, it becomes FILE.1 (default 64M)"},
 	{"files", 0, OPT_U64, .arg = "N", FIELD(record.files), RECORDED, .min = 1, .max = 10000,
 	 .help = "keep so many, the newest (default 2)"},
+	{"compress", 0, OPT_FLAG, FIELD(record.compress), RECORDED,
+	 .help = "the older ones with zstd: FILE.1.zst"},
 	{"before", 0, OPT_DURATION, .arg = "TIME", FIELD(record.before), RECORDED, .min = 0, .max = DAY,
 	 .help = "what happened to a failed connection before (default 30s)"},
 	{"after", 0, OPT_DURATION, .arg = "TIME", FIELD(record.after), RECORDED, .min = 0, .max = DAY,

@@ -193,16 +193,9 @@ static int section_start(struct reading *r)
 /* What else begins like this? */
 static const char *foreign(uint32_t magic)
 {
-	switch (magic) {
-	case 0xfd2fb528: /* zstd */
-	case 0x28b52ffd:
-		return "this file is compressed; unpack it with zstd -d: no pcapng section begins";
-	default:
-		if ((magic & 0xffff) == 0x8b1f || magic >> 16 == 0x1f8b)
-			return "this file is compressed; unpack it with gunzip: no pcapng section "
-			       "begins";
-		return "this is no pcapng file: no section begins";
-	}
+	if ((magic & 0xffff) == 0x8b1f || magic >> 16 == 0x1f8b)
+		return "this file is compressed; unpack it with gunzip: no pcapng section begins";
+	return "this is no pcapng file: no section begins";
 }
 
 static int block_take(struct reading *r)

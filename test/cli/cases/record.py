@@ -188,20 +188,22 @@ def cut_off(sandbox):
             assert (status, out) == (1, "") and " at byte 0" in err, (at, status, err)
 
 
-@case("--size and --files bound it on disk, and all files together are one recording")
-def rotated(sandbox):
+@case("--size and --files bound it on disk{0}, and all files together are one recording",
+      (("", "", ()), (", with --compress", ".zst", ("--compress",))))
+def rotated(sandbox, _, ending, options):
     with folder() as where:
         path = f"{where}/a.pcapng"
         client, _ = network(sandbox)
-        watch = record(sandbox, path, "--netns", "server", "--size", "64K", "--files", "3")
+        watch = record(sandbox, path, "--netns", "server", "--size", "64K", "--files", "3", *options)
         for port in range(9001, 9031):
             client.run(refused, sandbox["server4"], port, port + 10000)
             watch.await_verdicts(lambda v: v)
         watch.finish()
         files = sorted(os.listdir(where))
-        assert files == ["a.pcapng", "a.pcapng.1", "a.pcapng.2"], files
+        assert files == ["a.pcapng", f"a.pcapng.1{ending}", f"a.pcapng.2{ending}"], (files, watch.errors())
         for name in files:
-            assert os.stat(f"{where}/{name}").st_size < 192 << 10, (name, os.stat(f"{where}/{name}").st_size)
+            most = 16 << 10 if name.endswith(".zst") else 192 << 10
+            assert os.stat(f"{where}/{name}").st_size < most, (name, os.stat(f"{where}/{name}").st_size)
             assert stat.S_IMODE(os.stat(f"{where}/{name}").st_mode) == 0o600, name
         for name in files[1:]:
             verdicts, summary = replay(sandbox, f"{where}/{name}")
@@ -209,6 +211,30 @@ def rotated(sandbox):
         alone = [replay(sandbox, f"{where}/{name}")[1]["seen"] for name in files]
         both = replay(sandbox, *(f"{where}/{name}" for name in files), f"{where}/{files[1]}")[1]["seen"]
         assert both == sum(alone), (alone, both)
+
+
+@case("compressed: a recording, a capture, and what is left of a file that was cut off")
+def compressed(sandbox):
+    if not shutil.which("zstd"):
+        raise Skip("there is no zstd")
+    with folder() as where:
+        path = f"{where}/a.pcapng"
+        live = recorded(sandbox, path)
+        subprocess.check_call(["zstd", "-q", path])
+        assert replay(sandbox, f"{path}.zst")[0] == live
+        with open(f"{path}.zst", "rb") as file:
+            packed = file.read()
+        # It is less than a block of zstd's, of which nothing is left; of two the first.
+        for file, ends, verdicts in ((packed[:-9], 1, 0), ((packed * 2)[:-9], 0, len(live))):
+            with open(f"{where}/cut.zst", "wb") as cut:
+                cut.write(file)
+            status, out, err = sandbox.call("replay", "--json", f"{where}/cut.zst")
+            assert status == ends and ": the compressed file is cut off" in err and err.count("\n") == 1, (status, err)
+            assert out.count('"type":"verdict"') == verdicts, out
+        capture = os.path.join(os.path.dirname(__file__), "..", "..", "fuzz", "seeds", "capture.pcap")
+        subprocess.check_call(["zstd", "-q", capture, "-o", f"{where}/capture.zst"])
+        plain, packed = (sandbox.call("replay", name) for name in (capture, f"{where}/capture.zst"))
+        assert plain[:2] == packed[:2] and "connect-refused (likely)" in plain[1], (plain, packed)
 
 
 @case("in a folder of another user it starts over: renaming needs privileges that are dropped")
