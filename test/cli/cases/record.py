@@ -257,12 +257,19 @@ def starts_over(sandbox):
 def filtered(sandbox):
     with folder() as where:
         path = f"{where}/a.pcapng"
-        recorded(sandbox, path)
-        for options, causes in ((("--port", "8002"), ["nftables-rule"]), (("--proto", "udp"), ["no-listener"]),
+        live = recorded(sandbox, path)
+        hit = [v["hit"][0] for v in live if v["cause"] == "close-with-unread-data"]
+        pid, comm = hit[0].split()[1:3]
+        inum = str(sandbox.netns("server"))
+        for options, causes in ((("--netns", "server"), sorted(v["cause"] for v in live)), (("--netns", "client"), []),
+                                (("--netns", inum, "--port", "8002"), ["nftables-rule"]), (("--netns", "1"), []),
+                                (("--pid", pid), ["close-with-unread-data"]), (("--pid", "1"), []),
+                                (("--comm", comm), ["close-with-unread-data"]), (("--comm", "nobody"), []),
+                                (("--comm", comm, "--pid", "1"), []), (("--port", "8002"), ["nftables-rule"]), (("--proto", "udp"), ["no-listener"]),
                                 (("--host", "127.0.0.0/8"), ["close-with-unread-data"]),
                                 (("--src", sandbox["server4"]), ["no-listener"]), (("--iface", "nowhere0"), []),
                                 (("--dst", sandbox["server4"], "--dport", "8001"), ["no-listener"])):
-            found = [v["cause"] for v in replay(sandbox, path, *options)[0]]
+            found = sorted(v["cause"] for v in replay(sandbox, path, *options)[0])
             assert found == causes, (options, found)
 
 
@@ -300,6 +307,11 @@ def two_hosts(sandbox):
         status, out, err = sandbox.call("replay", f"{where}/client", f"{where}/server")
         assert (status, err) == (0, ""), (status, err)
         assert "  on client\n" in out and "  on server\n" in out, out
+        pairs = [line for line in map(json.loads, sandbox.call("replay", "--json", f"{where}/client",
+                                                               f"{where}/server")[1].splitlines())
+                 if line["type"] == "joined"]
+        assert len(pairs) == 1 and pairs[0]["flow"]["dst_port"] == 8001, pairs
+        assert {end["host"]: end["cause"] for end in pairs[0]["ends"]}["server"] == "no-listener", pairs
         if shutil.which("mergecap"):
             subprocess.check_call(["mergecap", "-w", f"{where}/both", f"{where}/server", f"{where}/client"])
             merged = sandbox.call("replay", f"{where}/both")[1]
@@ -326,6 +338,7 @@ WRONG = (
     (("record", "-o", "/nowhere/x"), 1, "-o /nowhere/x: No such file or directory"),
     (("replay",), 2, "replay needs a recording"),
     (("replay", "--diff", "x"), 2, "--diff compares two recordings, not 1"),
+    (("replay", "--netns", "/run/netns/x", "y"), 2, "--netns /run/netns/x: a recording knows no paths"),
     (("replay", "/nowhere/x"), 1, "/nowhere/x: No such file or directory"),
     (("replay", "/etc/passwd"), 1, "/etc/passwd: this is no pcapng file: no section begins at byte 0"),
     (("replay", "/tmp"), 1, "/tmp: Is a directory"),
