@@ -83,7 +83,7 @@ static void make_room(struct track *t, uint64_t now)
 
 		newer = e->newer;
 		/* The list is by last use: what follows is younger, and stays too. */
-		if (!over && !full && e->tl.state == TIMELINE_WATCHING)
+		if (!over && !full && e->tl.state != TIMELINE_RIPENING)
 			return;
 		if (e->out || (!over && !full))
 			continue;
@@ -246,12 +246,12 @@ static struct entry *entry_for_event(struct track *t, const struct rec_event *ev
 	return e;
 }
 
-static void ripen(struct entry *e, uint64_t now)
+static void ripen(struct track *t, struct entry *e, uint64_t now)
 {
 	uint64_t limit;
 
 	if (e->tl.state == TIMELINE_WATCHING) {
-		e->tl.state = TIMELINE_RIPENING;
+		entry_become(&t->store, e, TIMELINE_RIPENING);
 		e->tl.trigger_ns = now;
 	}
 	limit = e->tl.trigger_ns + PATIENCE_NS;
@@ -301,7 +301,7 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	if (weight == WEIGHT_NONE && !(ev->hdr.kind == REC_RETRANS && e->tl.suspects))
 		return 0;
 	ask_needs(t, e, &own);
-	ripen(e, ev->hdr.mono_ns);
+	ripen(t, e, ev->hdr.mono_ns);
 	return 0;
 }
 
@@ -366,10 +366,8 @@ static uint64_t ripe_at(const struct track *t, const struct timeline *tl)
 
 struct timeline *track_ripe(struct track *t, uint64_t now)
 {
-	for (struct entry *e = t->store.oldest; e; e = e->newer) {
-		if (e->tl.state != TIMELINE_RIPENING || e->out)
-			continue;
-		if (now < ripe_at(t, &e->tl))
+	for (struct entry *e = t->store.first; e; e = e->after) {
+		if (e->out || now < ripe_at(t, &e->tl))
 			continue;
 		e->out = true;
 		return &e->tl;
@@ -381,29 +379,25 @@ void track_judged(struct track *t, struct timeline *tl, uint64_t verdict_id)
 {
 	struct entry *e = (struct entry *)tl; /* its first member */
 
-	(void)t;
 	e->out = false;
 	tl->verdict_id = verdict_id;
-	tl->state = verdict_id ? TIMELINE_JUDGED : TIMELINE_WATCHING;
+	entry_become(&t->store, e, verdict_id ? TIMELINE_JUDGED : TIMELINE_WATCHING);
 }
 
 void track_flush(struct track *t)
 {
-	for (struct entry *e = t->store.oldest; e; e = e->newer)
-		if (e->tl.state == TIMELINE_RIPENING) {
-			e->tl.ripe_ns = 0;
-			e->tl.trigger_ns = 0;
-		}
+	for (struct entry *e = t->store.first; e; e = e->after)
+		e->tl.ripe_ns = e->tl.trigger_ns = 0;
 }
 
 uint64_t track_next_ns(const struct track *t)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (const struct entry *e = t->store.oldest; e; e = e->newer) {
+	for (const struct entry *e = t->store.first; e; e = e->after) {
 		uint64_t at = ripe_at(t, &e->tl);
 
-		if (e->tl.state == TIMELINE_RIPENING && !e->out && at < next)
+		if (!e->out && at < next)
 			next = at;
 	}
 	return next;
@@ -411,8 +405,8 @@ uint64_t track_next_ns(const struct track *t)
 
 bool track_waits(const struct track *t)
 {
-	for (const struct entry *e = t->store.oldest; e; e = e->newer)
-		if (e->tl.state == TIMELINE_RIPENING && e->tl.open)
+	for (const struct entry *e = t->store.first; e; e = e->after)
+		if (e->tl.open)
 			return true;
 	return false;
 }
