@@ -10,10 +10,10 @@ deps_packages()
 		build)
 			echo gcc libc6-dev clang bpftool meson ninja-build pkgconf python3 libbpf-dev \
 				libmnl-dev libnetfilter-conntrack-dev libnftables-dev libjansson-dev libcap-dev \
-				uthash-dev
+				libpcap0.8-dev libzstd-dev uthash-dev
 			;;
 		lab) echo python3 iproute2 iptables nftables conntrack ethtool procps ;;
-		test) echo libcmocka-dev shellcheck clang-format tshark ;;
+		test) echo libcmocka-dev shellcheck clang-format tshark tcpdump zstd ;;
 		vm) cat test/vm/packages ;;
 		esac
 	done
@@ -33,11 +33,16 @@ deps_missing()
 			}'
 }
 
+can_be_root()
+{
+	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null
+}
+
 # need_root WHY: says that sudo will be asked, or ends if nobody can become root.
 need_root()
 {
 	[ "$(id -u)" -ne 0 ] || return 0
-	if ! command -v sudo >/dev/null; then
+	if ! can_be_root; then
 		echo "$0: run it as root: $1, and there is no sudo here" >&2
 		exit 1
 	fi
@@ -86,6 +91,10 @@ deps_install()
 	# shellcheck disable=SC2046 # one word per package
 	missing=$(deps_missing $(deps_packages "$@"))
 	[ -n "$missing" ] || return 0
+	if ! can_be_root; then
+		echo "$0: without root nothing can be installed; let somebody run: apt-get install $missing" >&2
+		exit 1
+	fi
 	echo "installing packages to build and test tcpwhy: $missing"
 	need_root 'apt-get installs them'
 	# The package lists of a fresh machine are empty, those of an old one outdated.

@@ -45,6 +45,7 @@ typedef int64_t s64;
 	X(RST_IGNORED, "reset_ignored", rec_event, "reset arrived and was not accepted")            \
 	X(TW_ANSWER, "time_wait_answer", rec_event, "SYN met a socket in TIME_WAIT")                \
 	X(CONNECT, "connect_failed", rec_event, "connect() failed")                                 \
+	X(CAPTURED, "captured", rec_captured, "seen in a capture")                                  \
 	X(SOCK, "socket", rec_sock_info, "socket looked up")                                        \
 	X(CT, "conntrack", rec_ct, "conntrack entry looked up")                                     \
 	X(NETNS, "netns", rec_netns, "network namespace looked up")                                 \
@@ -71,7 +72,7 @@ enum rec_kind {
 		REC_KIND_COUNT,
 };
 
-#define REC_KIND_IS_EVENT(k) ((k) >= REC_RST_SENT && (k) <= REC_CONNECT)
+#define REC_KIND_IS_EVENT(k) ((k) >= REC_RST_SENT && (k) <= REC_CAPTURED)
 
 struct rec_hdr {
 	u32 magic;
@@ -370,6 +371,7 @@ struct rec_event {
 	struct rec_nf nf;
 };
 
+#include "abi/captured.h"
 #include "abi/lookup.h" /* the structs of what lookups found */
 
 /* ---- counters, kept in the kernel, exact ----------------------------------------------------- */
@@ -429,7 +431,8 @@ REC_ASSERT_SIZE(rec_ct_end, 208);
 REC_ASSERT_SIZE(rec_connect, 224);
 REC_ASSERT_SIZE(rec_memory, 592);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1944);
+REC_ASSERT_SIZE(rec_event, 1968);
+REC_ASSERT_SIZE(rec_captured, 2072);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -6,11 +6,10 @@
 
 /* What of a verdict is compared and joined. */
 struct told {
-	char cause[48];
-	char certainty[12];
-	char host[64];
-	char ends[160];	    /* "tcp 10.0.0.1 -> 10.0.0.2:80" */
-	char community[48]; /* "" not known */
+	struct out_end end;
+	struct rec_tuple flow; /* to the service, where that is known */
+	char ends[160];	       /* "tcp 10.0.0.1 -> 10.0.0.2:80" */
+	char community[48];    /* "" not known */
 	bool matched;
 };
 
@@ -28,6 +27,8 @@ static int load(struct replay_set *set, const char *path)
 	_cleanup_strbuf_ struct strbuf why = {0};
 	int err = replay_load(set, path, &why);
 
+	if (!err && why.len)
+		fprintf(stderr, "tcpwhy: %s: %s\n", path, why.s);
 	if (!err)
 		return 0;
 	if (err != -EBADMSG || !set->runs.n)
@@ -39,12 +40,8 @@ static int load(struct replay_set *set, const char *path)
 /* ---- verdicts -------------------------------------------------------------------------------- */
 
 /* The client's port is another one each time. */
-static void ends_text(const struct verdict *v, struct strbuf *out)
+static void ends_text(const struct verdict *v, struct rec_tuple t, struct strbuf *out)
 {
-	struct rec_tuple t = v->flow;
-
-	if (v->service < 0)
-		t = tuple_reverse(&t);
 	if (v->service)
 		t.sport = 0;
 	strbuf_addf(out, "%s ", proto_name(t.proto));
@@ -59,18 +56,35 @@ static void tell(void *arg, const struct verdict *v)
 
 	if (!t)
 		return;
-	ends_text(v, &ends);
+	t->flow = v->service < 0 ? tuple_reverse(&v->flow) : v->flow;
+	t->end.verdict = v->id;
+	ends_text(v, t->flow, &ends);
 	if (tuple_is_whole(&v->flow))
 		community_id(&v->flow, &community);
-	str_copy(t->cause, sizeof(t->cause), v->cause);
-	str_copy(t->certainty, sizeof(t->certainty), certainty_name(v->certainty));
-	str_copy(t->host, sizeof(t->host), v->host);
+	str_copy(t->end.cause, sizeof(t->end.cause), v->cause);
+	str_copy(t->end.certainty, sizeof(t->end.certainty), certainty_name(v->certainty));
+	str_copy(t->end.host, sizeof(t->end.host), v->host);
 	str_copy(t->ends, sizeof(t->ends), ends.s ? ends.s : "");
 	str_copy(t->community, sizeof(t->community), community.s ? community.s : "");
 }
 
+static void print_pair(const struct told *a, const struct told *b, bool json)
+{
+	struct out_joined joined = {
+		.flow = a->flow,
+		.ends = {.v = (struct out_end[]){a->end, b->end}, .n = 2, .cap = 2}};
+
+	str_copy(joined.community, sizeof(joined.community), a->community);
+	if (json)
+		jsonl_joined(&(struct out_options){.to = stdout}, &joined);
+	else
+		printf("both ends of %s (%s): %s says %s (%s), %s says %s (%s)\n", a->ends,
+		       a->community, a->end.host, a->end.cause, a->end.certainty, b->end.host,
+		       b->end.cause, b->end.certainty);
+}
+
 /* What one host says of a connection, and what the other end says. */
-static void print_joined(const told_vec *told)
+static void print_joined(const told_vec *told, bool json)
 {
 	for (size_t i = 0; i < told->n; i++) {
 		const struct told *a = &told->v[i];
@@ -78,12 +92,9 @@ static void print_joined(const told_vec *told)
 		for (size_t k = i + 1; k < told->n; k++) {
 			const struct told *b = &told->v[k];
 
-			if (!*a->community || strcmp(a->community, b->community) != 0 ||
-			    strcmp(a->host, b->host) == 0)
-				continue;
-			printf("both ends of %s (%s): %s says %s (%s), %s says %s (%s)\n", a->ends,
-			       a->community, a->host, a->cause, a->certainty, b->host, b->cause,
-			       b->certainty);
+			if (*a->community && strcmp(a->community, b->community) == 0 &&
+			    strcmp(a->end.host, b->end.host) != 0)
+				print_pair(a, b, json);
 		}
 	}
 }
@@ -97,8 +108,8 @@ static struct told *find(told_vec *in, const struct told *t, bool same)
 
 		if (b->matched || strcmp(b->ends, t->ends) != 0)
 			continue;
-		if (!same ||
-		    (strcmp(b->cause, t->cause) == 0 && strcmp(b->certainty, t->certainty) == 0))
+		if (!same || (strcmp(b->end.cause, t->end.cause) == 0 &&
+			      strcmp(b->end.certainty, t->end.certainty) == 0))
 			return b;
 	}
 	return NULL;
@@ -113,7 +124,7 @@ static size_t print_one_sided(char sign, const told_vec *told)
 
 		if (t->matched)
 			continue;
-		printf("%c %s (%s)  %s\n", sign, t->cause, t->certainty, t->ends);
+		printf("%c %s (%s)  %s\n", sign, t->end.cause, t->end.certainty, t->ends);
 		n++;
 	}
 	return n;
@@ -133,8 +144,8 @@ static int print_diff(told_vec *a, told_vec *b)
 			was->matched = is->matched = true;
 			if (same)
 				continue;
-			printf("~ %s (%s) became %s (%s)  %s\n", was->cause, was->certainty,
-			       is->cause, is->certainty, was->ends);
+			printf("~ %s (%s) became %s (%s)  %s\n", was->end.cause, was->end.certainty,
+			       is->end.cause, is->end.certainty, was->ends);
 			n++;
 		}
 	}
@@ -156,8 +167,8 @@ static int play(const struct watch_options *o, size_t n, char *const *files, tol
 		if (err)
 			status = fail(files[0], strerror(-err));
 	}
-	if (status == EXIT_SUCCESS && set.runs.n > 1 && !o->json && !o->diff)
-		print_joined(told);
+	if (status == EXIT_SUCCESS && set.runs.n > 1 && !o->diff)
+		print_joined(told, o->json);
 	replay_free(&set);
 	return status;
 }

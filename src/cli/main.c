@@ -155,6 +155,11 @@ static int run_replay(int argc, char *const *argv)
 		return print_command_help("replay", replay_option_defs);
 	if (!n)
 		strbuf_add(&err, "replay needs a recording: tcpwhy replay incident.pcapng");
+	else if (o.netns && strchr(o.netns, '/'))
+		strbuf_addf(&err,
+			    "--netns %s: a recording knows no paths; give the namespace's name or "
+			    "inode number",
+			    o.netns);
 	else if (o.diff && n != 2)
 		strbuf_addf(&err, "--diff compares two recordings, not %d", n);
 	else

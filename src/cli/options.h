@@ -81,6 +81,7 @@ struct record_options {
 	uint64_t files;
 	uint64_t before, after; /* nanoseconds */
 	bool everything;
+	bool compress;
 };
 
 struct watch_options {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/recorder.h"
 
+#include "cli/zst.h"
+#include "enrich/thread.h"
 #include "out/pcapng.h"
 #include "record/record.h"
 
@@ -26,6 +28,8 @@ struct recorder {
 	size_t next;
 	char run[64];
 	bool broken, told;
+	pthread_t packer;
+	bool packs; /* the thread is there */
 };
 
 bool recorder_failed(const struct recorder *r)
@@ -84,31 +88,91 @@ static int section(struct recorder *r)
 	return world_new(&r->written);
 }
 
-static void name_of(const struct recorder *r, uint64_t number, struct strbuf *name)
+#define PACKED ".zst"
+
+static void name_of(const struct recorder *r, uint64_t number, const char *ending,
+		    struct strbuf *name)
 {
 	strbuf_reset(name);
 	strbuf_add(name, r->o->path);
 	if (number)
 		strbuf_addf(name, ".%llu", (unsigned long long)number);
+	strbuf_add(name, ending);
 }
 
 /* FILE becomes FILE.1, FILE.1 becomes FILE.2…; the oldest goes. */
-static int make_older(const struct recorder *r)
+static int make_older(const struct recorder *r, const char *ending)
 {
 	_cleanup_strbuf_ struct strbuf from = {0};
 	_cleanup_strbuf_ struct strbuf to = {0};
+	uint64_t first = *ending ? 1 : 0;
 
-	name_of(r, r->o->files - 1, &from);
-	if (unlink(from.s) < 0 && errno != ENOENT)
+	name_of(r, r->o->files - 1, ending, &from);
+	if (r->o->files > first && unlink(from.s) < 0 && errno != ENOENT)
 		return -errno;
-	for (uint64_t n = r->o->files - 1; n--;) {
-		name_of(r, n, &from);
-		name_of(r, n + 1, &to);
+	for (uint64_t n = r->o->files - 1; n-- > first;) {
+		name_of(r, n, ending, &from);
+		name_of(r, n + 1, ending, &to);
 		if (rename(from.s, to.s) < 0 && errno != ENOENT)
 			return -errno;
 	}
 	return 0;
 }
+
+/* ---- compression ----------------------------------------------------------------------------- */
+
+/* Under another name until it is whole: at any time one of both can be read. */
+static int pack(const char *from, const char *part, const char *to)
+{
+	_cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_close_ int out = -1;
+	int err;
+
+	if (in < 0)
+		return -errno;
+	if (unlink(part) < 0 && errno != ENOENT)
+		return -errno;
+	out = file_create(part);
+	err = out < 0 ? out : zst_compress(in, out);
+	if (!err && (rename(part, to) < 0 || unlink(from) < 0))
+		err = -errno;
+	if (err)
+		(void)unlink(part);
+	return err;
+}
+
+/* A thread: it takes longer than events may wait. What fails stays as it is. */
+static void *packing(void *recorder)
+{
+	const struct recorder *r = recorder;
+	_cleanup_strbuf_ struct strbuf from = {0};
+	_cleanup_strbuf_ struct strbuf part = {0};
+	_cleanup_strbuf_ struct strbuf to = {0};
+	int err;
+
+	name_of(r, 1, "", &from);
+	name_of(r, 1, PACKED ".part", &part);
+	name_of(r, 1, PACKED, &to);
+	err = pack(from.s, part.s, to.s);
+	if (err)
+		fprintf(stderr, "tcpwhy: %s could not be compressed: %s\n", from.s, strerror(-err));
+	return NULL;
+}
+
+static void pack_older(struct recorder *r)
+{
+	if (r->o->compress && r->o->files > 1)
+		r->packs = thread_start(&r->packer, "pack", packing, r) == 0;
+}
+
+static void await_packer(struct recorder *r)
+{
+	if (r->packs)
+		pthread_join(r->packer, NULL);
+	r->packs = false;
+}
+
+/* ---- rotation -------------------------------------------------------------------------------- */
 
 /* In a folder of another user nothing can be renamed once privileges are dropped. */
 static int start_over(struct recorder *r, int err)
@@ -122,8 +186,12 @@ static int start_over(struct recorder *r, int err)
 
 static void rotate(struct recorder *r)
 {
-	int err = make_older(r);
+	int err;
 
+	await_packer(r);
+	err = make_older(r, PACKED);
+	if (!err)
+		err = make_older(r, "");
 	r->bytes = 0;
 	if (err == -EACCES || err == -EPERM) {
 		err = start_over(r, err);
@@ -131,6 +199,8 @@ static void rotate(struct recorder *r)
 		close_fd(&r->fd);
 		r->fd = file_create(r->o->path);
 		err = r->fd < 0 ? r->fd : 0;
+		if (!err)
+			pack_older(r);
 	}
 	if (!err)
 		err = section(r);
@@ -175,6 +245,7 @@ void recorder_close(struct recorder *r)
 {
 	if (!r)
 		return;
+	await_packer(r);
 	close_fd(&r->fd);
 	pcapng_writer_close(&r->writer);
 	world_free(r->written);

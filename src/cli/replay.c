@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/replay_filter.h"
 #include "cli/replay_private.h"
+#include "source/capture_flow.h"
 
 void replay_free(struct replay_set *set)
 {
@@ -17,6 +18,7 @@ void replay_free(struct replay_set *set)
 		vec_free(&r->items);
 		vec_free(&r->asked);
 		session_close(&r->s);
+		capture_flows_free(r->capture);
 		free(r->run);
 		free(r->host);
 		free(r);
@@ -56,12 +58,14 @@ static bool rename_to(struct replay *r, uint64_t was, uint64_t is)
  */
 static struct asked *asked_find(const struct replay *r, const struct asked *key, size_t *ret_n)
 {
-	struct asked *found = NULL;
-	const struct asked *end = r->asked.v + r->asked.n;
+	const struct asked *end;
+	struct asked *found;
 
 	*ret_n = 0;
-	if (r->asked.n)
-		found = bsearch(key, r->asked.v, r->asked.n, sizeof(*key), asked_order);
+	if (!r->asked.n)
+		return NULL;
+	end = r->asked.v + r->asked.n;
+	found = bsearch(key, r->asked.v, r->asked.n, sizeof(*key), asked_order);
 	while (found && found > r->asked.v && !asked_order(found - 1, key))
 		found--;
 	while (found && found + *ret_n < end && !asked_order(found + *ret_n, key))

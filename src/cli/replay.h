@@ -18,7 +18,8 @@ struct replay_set {
 };
 
 /*
- * Adds what a file holds. 0; -EBADMSG if it was damaged or cut off, with one sentence in why, after adding
+ * Adds what a file holds, a recording or another program's capture. 0, with a sentence in why if there is
+ * something to be said; -EBADMSG if it was damaged or cut off, with one sentence in why, after adding
  * what stands before that; or another negative errno, then nothing was added.
  */
 int replay_load(struct replay_set *set, const char *path, struct strbuf *why);

@@ -2,10 +2,9 @@
 #ifndef TCPWHY_CLI_REPLAY_FILTER_H
 #define TCPWHY_CLI_REPLAY_FILTER_H
 
-#include "abi/record.h"
-#include "cli/options.h"
+#include "cli/session.h"
 
-/* Do the filters choose this event? */
-bool replay_wanted(const struct watch_options *o, const struct rec_event *e);
+/* Do the filters choose this event of tl? NULL: not known yet; what lookups found is not looked at then. */
+bool replay_wanted(const struct session *s, const struct rec_event *e, const struct timeline *tl);
 
 #endif

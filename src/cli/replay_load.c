@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Recordings from files, and when each record came. */
 #include "cli/replay_private.h"
+#include "cli/zst.h"
 #include "record/record.h"
+#include "source/capture_flow.h"
 #include "source/pcapng_read.h"
 
 #include <fcntl.h>
@@ -22,27 +24,34 @@ static int name_host(struct replay *run, const char *host)
 	return run->host ? 0 : -ENOMEM;
 }
 
-static int take_recording(void *arg, const struct recording *recording)
+int replay_new_run(struct replay_set *set, const char *name, struct replay **ret)
 {
-	struct loading *l = arg;
-	struct replay *run, **slot;
+	struct replay *run = calloc(1, sizeof(*run)), **slot = run ? vec_push(&set->runs) : NULL;
 
-	for (size_t i = 0; i < l->set->runs.n; i++) {
-		run = l->set->runs.v[i];
-		if (strcmp(run->run, recording->run) != 0)
-			continue;
-		l->run = run;
-		return *run->host || !*recording->host ? 0 : name_host(run, recording->host);
-	}
-	run = calloc(1, sizeof(*run));
-	slot = run ? vec_push(&l->set->runs) : NULL;
 	if (!slot) {
 		free(run);
 		return -ENOMEM;
 	}
-	*slot = l->run = run;
-	run->run = strdup(recording->run);
-	return run->run ? name_host(run, recording->host) : -ENOMEM;
+	*slot = *ret = run;
+	run->run = strdup(name);
+	return run->run ? name_host(run, "") : -ENOMEM;
+}
+
+static int take_recording(void *arg, const struct recording *recording)
+{
+	struct loading *l = arg;
+	struct replay *run;
+	int err;
+
+	for (size_t i = 0; i < l->set->runs.n; i++) {
+		run = l->set->runs.v[i];
+		if (run->capture || strcmp(run->run, recording->run) != 0)
+			continue;
+		l->run = run;
+		return *run->host || !*recording->host ? 0 : name_host(run, recording->host);
+	}
+	err = replay_new_run(l->set, recording->run, &l->run);
+	return err ? err : name_host(l->run, recording->host);
 }
 
 /* Symbols, and who a namespace is, if that is no answer: what recorder.c puts before what speaks of it. */
@@ -52,22 +61,27 @@ static bool is_known(const struct rec_hdr *rec)
 	       (rec->kind == REC_NETNS && !((const struct rec_netns *)rec)->question);
 }
 
-static int add_item(struct loading *l, const struct rec_hdr *rec, uint64_t arrival)
+int replay_add(struct replay *r, const struct rec_hdr *rec, uint64_t arrival)
 {
-	static const struct recording unknown = {"", "", ""};
 	struct rec_hdr *copy = rec ? malloc(rec->size) : NULL;
-	struct item *slot;
-	int err = l->run ? 0 : take_recording(l, &unknown);
+	struct item *slot = copy || !rec ? vec_push(&r->items) : NULL;
 
-	slot = !err && (copy || !rec) ? vec_push(&l->run->items) : NULL;
 	if (!slot) {
 		free(copy);
 		return -ENOMEM;
 	}
 	if (copy)
 		memcpy(copy, rec, rec->size);
-	*slot = (struct item){copy, arrival, l->run->items.n, rec && is_known(rec)};
+	*slot = (struct item){copy, arrival, r->items.n, rec && is_known(rec)};
 	return 0;
+}
+
+static int add_item(struct loading *l, const struct rec_hdr *rec, uint64_t arrival)
+{
+	static const struct recording unknown = {"", "", ""};
+	int err = l->run ? 0 : take_recording(l, &unknown);
+
+	return err ? err : replay_add(l->run, rec, arrival);
 }
 
 static int take_record(void *arg, const struct rec_hdr *rec, const char *run)
@@ -102,35 +116,74 @@ static int file_map(const char *path, void **ret, size_t *ret_size)
 	return *ret == MAP_FAILED ? -errno : 0;
 }
 
-int replay_load(struct replay_set *set, const char *path, struct strbuf *why)
+/* One of our own: what it holds that this version can't use is told, too. */
+static int load_recording(struct replay_set *set, const void *file, size_t size,
+			  struct pcapng_stats *stats, struct strbuf *why)
 {
 	struct loading l = {.set = set};
 	const struct pcapng_sink sink = {take_recording, take_record, take_loss, &l};
-	struct pcapng_stats stats = {0};
 	struct codec *codec;
+	int err = codec_new(&codec);
+
+	if (err)
+		return err;
+	err = pcapng_read(codec, file, size, &sink, stats, why);
+	codec_free(codec);
+	if (!err && stats->bad + stats->unknown) {
+		strbuf_addf(why, "%llu records left out, %llu of a newer version",
+			    (unsigned long long)(stats->bad + stats->unknown),
+			    (unsigned long long)stats->unknown);
+		return -EBADMSG;
+	}
+	return err;
+}
+
+/* A recording, or what another program has captured. */
+static int load_plain(struct replay_set *set, const char *path, const void *file, size_t size,
+		      struct strbuf *why)
+{
+	struct pcapng_stats stats = {0};
+	bool pcap = replay_is_pcap(file, size);
+	int err = pcap ? 0 : load_recording(set, file, size, &stats, why);
+
+	if (stats.entries || (!pcap && !stats.packets))
+		return err;
+	strbuf_reset(why);
+	return replay_load_capture(set, path, file, size, why);
+}
+
+static int load_packed(struct replay_set *set, const char *path, const void *file, size_t size,
+		       struct strbuf *why)
+{
+	_cleanup_free_ void *plain = NULL;
+	_cleanup_strbuf_ struct strbuf packed = {0};
+	size_t n = 0;
+	int cut = zst_unpack(file, size, &plain, &n, &packed), err;
+
+	if (cut && !n) {
+		strbuf_add(why, packed.s ? packed.s : strerror(-cut));
+		return cut;
+	}
+	err = load_plain(set, path, plain, n, why);
+	if (!cut || (err && err != -EBADMSG))
+		return err;
+	/* Why it ends there is the better reason than that it does. */
+	strbuf_reset(why);
+	strbuf_add(why, packed.s);
+	return cut;
+}
+
+int replay_load(struct replay_set *set, const char *path, struct strbuf *why)
+{
 	size_t size = 0;
 	void *file;
 	int err = file_map(path, &file, &size);
 
 	if (err)
 		return err;
-	err = codec_new(&codec);
-	if (!err) {
-		err = pcapng_read(codec, file, size, &sink, &stats, why);
-		codec_free(codec);
-	}
+	err = (zst_is(file, size) ? load_packed : load_plain)(set, path, file, size, why);
 	if (file)
 		munmap(file, size);
-	if (!err && !stats.records && stats.packets) {
-		strbuf_add(why, "packets of another program, and no records of tcpwhy");
-		return -ENODATA;
-	}
-	if (!err && stats.bad + stats.unknown) {
-		strbuf_addf(why, "%llu records left out, %llu of a newer version",
-			    (unsigned long long)(stats.bad + stats.unknown),
-			    (unsigned long long)stats.unknown);
-		return -EBADMSG;
-	}
 	return err;
 }
 
@@ -256,8 +309,10 @@ static void find_clock(struct replay *r)
 
 int replay_order(struct replay *r)
 {
-	if (!r->items.n)
-		return 0;
+	int err = r->capture ? capture_flows_end(r->capture) : 0;
+
+	if (err || !r->items.n)
+		return err;
 	lookups_arrive(r);
 	qsort(r->items.v, r->items.n, sizeof(*r->items.v), by_arrival);
 	drop_doubles(r);

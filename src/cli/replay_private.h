@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between replay.c and replay_load.c only. */
+/* Between replay.c, replay_load.c and replay_capture.c only. */
 #ifndef TCPWHY_CLI_REPLAY_PRIVATE_H
 #define TCPWHY_CLI_REPLAY_PRIVATE_H
 
@@ -36,8 +36,9 @@ struct replay {
 	VEC(struct asked) asked; /* in order */
 	struct renamed *renamed;
 	size_t at;
-	uint64_t now_ns;     /* on the run's clock */
-	uint64_t to_wall_ns; /* from the run's clock to the time of day */
+	uint64_t now_ns;	       /* on the run's clock */
+	uint64_t to_wall_ns;	       /* from the run's clock to the time of day */
+	struct capture_flows *capture; /* NULL: a recording of our own */
 	struct session s;
 };
 
@@ -56,6 +57,18 @@ static inline uint64_t *question_of(struct rec_hdr *rec)
 {
 	return &((struct rec_answer *)rec)->question;
 }
+
+/* replay_load.c: another run, and a record of it (copied; NULL: a loss). 0 or -ENOMEM. */
+int replay_new_run(struct replay_set *set, const char *name, struct replay **ret);
+int replay_add(struct replay *r, const struct rec_hdr *rec, uint64_t arrival);
+
+/*
+ * replay_capture.c: the file of another program. 0, with a sentence about it in why; -EBADMSG as replay_load, or
+ * another negative errno, each with one sentence in why that says more.
+ */
+int replay_load_capture(struct replay_set *set, const char *path, const void *file, size_t size,
+			struct strbuf *why);
+bool replay_is_pcap(const void *file, size_t size);
 
 /* replay_load.c: the order of r->asked; puts all in the order of its arrival. 0 or -ENOMEM. */
 int asked_order(const void *a, const void *b);

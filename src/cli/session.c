@@ -134,7 +134,7 @@ static void print_record(struct session *s, const struct rec_hdr *rec)
 
 	if (!s->o->all || s->o->diff ||
 	    (s->wanted && REC_KIND_IS_EVENT(rec->kind) &&
-	     !s->wanted(s->o, (const struct rec_event *)rec)))
+	     !s->wanted(s, (const struct rec_event *)rec, NULL)))
 		return;
 	if (s->o->json)
 		jsonl_record(&s->out, rec, &syms);
@@ -221,7 +221,7 @@ static void print_verdict(struct session *s, const struct verdict *v)
 static bool is_wanted(const struct session *s, const struct timeline *tl)
 {
 	timeline_each_event(tl, e) {
-		if (!s->wanted || s->wanted(s->o, e))
+		if (!s->wanted || s->wanted(s, e, tl))
 			return true;
 	}
 	return false;

@@ -21,8 +21,9 @@ struct session {
 	struct enrich *enrich;
 	struct replay *replay;	   /* NULL: of what happens now */
 	struct recorder *recorder; /* NULL: nothing is recorded */
-	/* A replay's filters: is this event of what is asked for? NULL: all are. */
-	bool (*wanted)(const struct watch_options *o, const struct rec_event *e);
+	/* A replay's filters: is this event, of tl (NULL: not known), of what is asked for? NULL: all are. */
+	bool (*wanted)(const struct session *s, const struct rec_event *e,
+		       const struct timeline *tl);
 	const char *host; /* of a replay of several; NULL: it needn't be said */
 	uint64_t events;
 	/* Hears of each verdict that is printed; NULL: nobody. */

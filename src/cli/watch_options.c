@@ -66,11 +66,14 @@ static const struct option_word tier_words[] = {
 
 #define HELP {"help", 'h', OPT_FLAG, FIELD(help), OTHER, .help = "print this"}
 
+#define COMM \
+	{"comm", 0, OPT_STRING, .arg = "NAME", FIELD(comm), WHOSE, .max = 15, \
+	 .help = "processes of this name (at most 15 characters, as in ps -o comm)"}
+
 #define LIVE \
 	{"pid", 0, OPT_U64, .arg = "N", FIELD(pid), WHOSE, .min = 1, .max = 4194304, \
 	 .help = "this process and its children"}, \
-	{"comm", 0, OPT_STRING, .arg = "NAME", FIELD(comm), WHOSE, .max = 15, \
-	 .help = "processes of this name (at most 15 characters, as in ps -o comm)"}, \
+	COMM, \
 	{"netns", 0, OPT_STRING, .arg = "SPEC", FIELD(netns), WHOSE, .max = 4095, \
 	 .help = "one network namespace: its name, path, inode number, or pid:N"}, \
 	OUTPUT, \
@@ -106,6 +109,8 @@ const struct option_def record_option_defs[] = {
 	 .help = "when FILE has it, it becomes FILE.1 (default 64M)"},
 	{"files", 0, OPT_U64, .arg = "N", FIELD(record.files), RECORDED, .min = 1, .max = 10000,
 	 .help = "keep so many, the newest (default 2)"},
+	{"compress", 0, OPT_FLAG, FIELD(record.compress), RECORDED,
+	 .help = "the older ones with zstd: FILE.1.zst"},
 	{"before", 0, OPT_DURATION, .arg = "TIME", FIELD(record.before), RECORDED, .min = 0, .max = DAY,
 	 .help = "what happened to a failed connection before (default 30s)"},
 	{"after", 0, OPT_DURATION, .arg = "TIME", FIELD(record.after), RECORDED, .min = 0, .max = DAY,
@@ -123,6 +128,11 @@ const struct record_options record_defaults = {
 
 const struct option_def replay_option_defs[] = {
 	FILTERS,
+	{"pid", 0, OPT_U64, .arg = "N", FIELD(pid), WHOSE, .min = 1, .max = 4194304,
+	 .help = "this process; its children are not known any more"},
+	COMM,
+	{"netns", 0, OPT_STRING, .arg = "SPEC", FIELD(netns), WHOSE, .max = 63,
+	 .help = "one network namespace: its name (or host), inode number, or pid:N"},
 	OUTPUT,
 	COUNT,
 	{"diff", 0, OPT_FLAG, FIELD(diff), OTHER,

@@ -177,6 +177,8 @@ static void verdict_stack(const struct judge *j, struct verdict *v)
 /* 1 if `flow` goes to the service, -1 if it comes from there, 0 if nothing tells. */
 static int service_side(const struct judge *j, const struct rec_tuple *flow)
 {
+	if (j->ev->hdr.kind == REC_CAPTURED)
+		return captured_service(j->ev);
 	timeline_each_event(j->tl, e) {
 		bool syn = e->pkt.has & PKT_L4 && packet_is_syn(&e->pkt);
 		bool client = e->hdr.kind == REC_CONNECT || e->hdr.kind == REC_SYN_RETRANS ||

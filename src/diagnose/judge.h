@@ -288,6 +288,20 @@ bool reset_without_socket(const struct judge *j);
 /* A SYN that opens a connection, not a SYN-ACK. */
 bool packet_is_syn(const struct rec_packet *p);
 
+/* ---- another program's capture: captured.c --------------------------------------------------- */
+
+/* Is the event under judgement what a capture shows, and this? */
+bool fact_captured(const struct judge *j, enum captured_what what);
+/* Which end of the packet is the service: 1 dst, -1 src, 0 not known. */
+int captured_service(const struct rec_event *e);
+/* Causes as packets alone show them: likely at most. */
+bool judge_captured_reset(struct judge *j);
+bool judge_captured_alone(struct judge *j);
+bool judge_captured_refused(struct judge *j);
+bool judge_captured_unreachable(struct judge *j);
+bool judge_captured_unanswered(struct judge *j);
+bool judge_captured_collision(struct judge *j);
+
 /* ---- a SYN that met an old connection: causes/challenge_ack.c, time_wait_answer.c ------------- */
 
 /*

@@ -20,6 +20,7 @@ extern const struct field verdict_fields[]; /* of struct verdict */
 extern const struct field ledger_fields[];  /* of struct ledger */
 extern const struct field summary_fields[];
 extern const struct field connects_fields[];
+extern const struct field joined_fields[];
 /* Fills c->latency, which the caller frees. */
 void connects_steps(struct out_connects *c); /* of struct out_summary */
 

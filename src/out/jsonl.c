@@ -207,6 +207,14 @@ void jsonl_record(const struct out_options *o, const struct rec_hdr *r,
 	line_write(o, line);
 }
 
+void jsonl_joined(const struct out_options *o, const struct out_joined *joined)
+{
+	json_t *line = line_start("joined");
+
+	object_fill(line, joined_fields, joined, NULL);
+	line_write(o, line);
+}
+
 void jsonl_summary(const struct out_options *o, const struct out_summary *s)
 {
 	json_t *line = line_start("summary");

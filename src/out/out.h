@@ -32,6 +32,19 @@ struct out_connects {		/* what became of connect() to one destination */
 	VEC(struct out_step) latency; /* filled where it is printed */
 };
 
+struct out_end { /* of a connection: what one host says of it */
+	char host[64];
+	uint64_t verdict; /* its id there */
+	char cause[48];
+	char certainty[12];
+};
+
+struct out_joined {
+	struct rec_tuple flow; /* to the service, where that is known */
+	char community[48];
+	VEC(struct out_end) ends;
+};
+
 struct out_summary {
 	uint64_t seen, shown, suppressed, lost; /* events: seen = shown + suppressed + lost */
 	uint64_t questions_unanswered;		/* lookups refused by the rate limit */
@@ -74,6 +87,7 @@ void text_record(const struct out_options *o, const struct rec_hdr *r,
 void jsonl_record(const struct out_options *o, const struct rec_hdr *r,
 		  const struct out_symbols *syms);
 void text_summary(const struct out_options *o, const struct out_summary *s);
+void jsonl_joined(const struct out_options *o, const struct out_joined *joined);
 void jsonl_summary(const struct out_options *o, const struct out_summary *s);
 void text_connects(const struct out_options *o, const struct out_connects *c);
 void jsonl_connects(const struct out_options *o, const struct out_connects *c);

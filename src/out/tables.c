@@ -196,3 +196,21 @@ const struct field connects_fields[] = {
 	      .u.items = {step_fields, sizeof(struct out_step)}),
 	{.type = FIELD_END},
 };
+
+/* ---- joined ---------------------------------------------------------------------------------- */
+
+static const struct field end_fields[] = {
+	FIELD(STRING, struct out_end, host, "host", NULL),
+	FIELD(UINT, struct out_end, verdict, "verdict", NULL),
+	FIELD(STRING, struct out_end, cause, "cause", NULL),
+	FIELD(STRING, struct out_end, certainty, "certainty", NULL),
+	{.type = FIELD_END},
+};
+
+const struct field joined_fields[] = {
+	FIELD_TUPLE_OF(struct out_joined, flow, "flow", NULL),
+	FIELD(STRING, struct out_joined, community, "community_id", NULL),
+	FIELD(LIST, struct out_joined, ends, "ends", NULL,
+	      .u.items = {end_fields, sizeof(struct out_end)}),
+	{.type = FIELD_END},
+};

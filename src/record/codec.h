@@ -20,7 +20,8 @@ int codec_encode(const struct codec *c, const struct rec_hdr *rec, codec_put_fn 
 
 union codec_record {
 	struct rec_hdr hdr;
-	struct rec_event event; /* the largest */
+	struct rec_event event;
+	struct rec_captured captured; /* the largest */
 };
 
 /* An empty record of the kind of that name; -ENOENT if there is none. */

@@ -114,6 +114,7 @@ void field_community_text(const struct field *f, const void *base, struct strbuf
 extern const char
 	name_unknown[]; /* what the functions of record.h say of a number that they don't know */
 extern const char *const ct_status_names[];
+extern const char *const captured_did_names[];
 extern const char *const sock_flag_names[];
 extern const char *const shutdown_names[];
 extern const char *const rule_flag_names[];

@@ -560,6 +560,30 @@ EVENT_FIELDS(handshake_event_fields, task_fields,
 EVENT_FIELDS(tw_answer_fields, task_fields,
 	     FIELD(NAME, struct rec_event, step, "answer", "answer", .u.name = tw_answer_name));
 
+static const struct field captured_end_fields[] = {
+	FIELD(FLAGS, struct rec_captured_end, did, "did", NULL, .u.flags = captured_did_names),
+	FIELD(UINT, struct rec_captured_end, packets, "packets", NULL),
+	FIELD(UINT, struct rec_captured_end, bytes, "bytes", NULL),
+	FIELD(UINT, struct rec_captured_end, later, "packets_later", NULL),
+	FIELD(UINT, struct rec_captured_end, next, "next_seq", NULL),
+	FIELD(UINT, struct rec_captured_end, ack, "last_ack", NULL),
+	FIELD(UINT, struct rec_captured_end, ttl_lowest, "ttl_lowest", NULL, .optional = true),
+	FIELD(UINT, struct rec_captured_end, ttl_highest, "ttl_highest", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+EVENT_FIELDS(captured_fields, task_fields,
+	     FIELD(NAME, struct rec_event, step, "shows", "shows", .u.name = captured_what_name),
+	     FIELD(UINT, struct rec_event, repeats, "syns", "syns", .optional = true),
+	     FIELD(NS, struct rec_captured, first_ns, "first_ns", NULL),
+	     FIELD(NS, struct rec_captured, last_ns, "last_ns", NULL),
+	     FIELD(NS, struct rec_captured, end_ns, "capture_end_ns", NULL),
+	     FIELD(NS, struct rec_captured, answers_ns, "answers_ns", NULL, .optional = true),
+	     FIELD_GROUP_OF(struct rec_captured, from, "sender", captured_end_fields),
+	     FIELD_GROUP_OF(struct rec_captured, to, "receiver", captured_end_fields),
+	     FIELD(BOOL, struct rec_captured, misfit, "misfit", "misfit", .optional = true),
+	     FIELD(BOOL, struct rec_captured, alive, "old_alive", "old_alive", .optional = true));
+
 const struct field *event_fields(unsigned kind)
 {
 	static const struct field *const tables[REC_KIND_COUNT] = {
@@ -567,6 +591,7 @@ const struct field *event_fields(unsigned kind)
 		[REC_SYN_AGAIN] = syn_again_fields, [REC_STATE] = state_fields,
 		[REC_CONNECT] = connect_fields,	    [REC_REJECT] = reject_fields,
 		[REC_TW_ANSWER] = tw_answer_fields, [REC_HANDSHAKE] = handshake_event_fields,
+		[REC_CAPTURED] = captured_fields,
 	};
 
 	if (!REC_KIND_IS_EVENT(kind))

@@ -99,6 +99,16 @@ NAME_FUNCTION(handshake_step_name, HANDSHAKE_STEPS)
 
 NAME_FUNCTION(tw_answer_name, TW_ANSWERS)
 
+#define CAPTURED_WHAT(X)                     \
+	X(CAPTURED_REFUSED, "refused")       \
+	X(CAPTURED_RESET, "reset")           \
+	X(CAPTURED_ALONE, "reset-alone")     \
+	X(CAPTURED_UNANSWERED, "unanswered") \
+	X(CAPTURED_ICMP, "icmp-error")       \
+	X(CAPTURED_COLLISION, "collision")
+
+NAME_FUNCTION(captured_what_name, CAPTURED_WHAT)
+
 /* include/uapi/linux/netfilter.h, enum nf_inet_hooks */
 #define HOOKS(X)             \
 	X(0, "PRE_ROUTING")  \
@@ -343,6 +353,7 @@ const char *const ct_status_names[] = {
 	"FIXED_TIMEOUT", "TEMPLATE",   "NAT_CLASH",    "HELPER",       "OFFLOAD",
 	"HW_OFFLOAD",	 NULL,
 };
+const char *const captured_did_names[] = {"SYN", "SYN-ACK", "FIN", NULL};
 const char *const sock_flag_names[] = {"present",  "dead",	"linger0", "timewait", "request",
 				       "v4mapped", "keepalive", "filter",  NULL};
 /* include/net/sock.h: RCV_SHUTDOWN, SEND_SHUTDOWN */

@@ -8,6 +8,8 @@
 
 #define PCAPNG_SECTION 0x0a0d0d0a
 #define PCAPNG_INTERFACE 1
+#define PCAPNG_OLD_PACKET 2
+#define PCAPNG_SIMPLE_PACKET 3
 #define PCAPNG_PACKET 6
 #define PCAPNG_JOURNAL 9 /* one entry in systemd's Journal Export Format */
 

@@ -42,6 +42,7 @@ const char *task_ending_name(unsigned ending);	/* "killed" */
 const char *signal_name(unsigned signal);	/* "SIGKILL" */
 const char *handshake_step_name(unsigned step); /* "ack-matched" */
 const char *tw_answer_name(unsigned answer);	/* "ack" */
+const char *captured_what_name(unsigned what);	/* "refused" */
 const char *reject_name(unsigned reject);	/* of a REJECT event's reason: "tcp-reset" */
 const char *hook_name(unsigned hook);		/* "LOCAL_IN" */
 const char *nf_family_name(unsigned family);	/* NFPROTO_*, as nft writes it: "ip", "inet" */

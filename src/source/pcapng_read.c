@@ -163,6 +163,7 @@ static int take_journal(struct reading *r, size_t at, size_t len)
 	while (entry_next(&next, end, &f)) {
 		if (strcmp(f.name, RECORDING_TYPE))
 			continue;
+		r->stats->entries++;
 		if (!strcmp(f.value, "record"))
 			return take_record(r, next, end);
 		if (!strcmp(f.value, "recording"))
@@ -192,22 +193,9 @@ static int section_start(struct reading *r)
 /* What else begins like this? */
 static const char *foreign(uint32_t magic)
 {
-	switch (magic) {
-	case 0xa1b2c3d4: /* microseconds, or nanoseconds; in either byte order */
-	case 0xd4c3b2a1:
-	case 0xa1b23c4d:
-	case 0x4d3cb2a1:
-		return "this is a pcap file of another program, and has no records of tcpwhy: no "
-		       "pcapng section begins";
-	case 0xfd2fb528: /* zstd */
-	case 0x28b52ffd:
-		return "this file is compressed; unpack it with zstd -d: no pcapng section begins";
-	default:
-		if ((magic & 0xffff) == 0x8b1f || magic >> 16 == 0x1f8b)
-			return "this file is compressed; unpack it with gunzip: no pcapng section "
-			       "begins";
-		return "this is no pcapng file: no section begins";
-	}
+	if ((magic & 0xffff) == 0x8b1f || magic >> 16 == 0x1f8b)
+		return "this file is compressed; unpack it with gunzip: no pcapng section begins";
+	return "this is no pcapng file: no section begins";
 }
 
 static int block_take(struct reading *r)
@@ -236,7 +224,7 @@ static int block_take(struct reading *r)
 		return damaged(r, "a block whose two lengths differ");
 	if (type == PCAPNG_JOURNAL)
 		err = take_journal(r, r->at + 8, total - 12);
-	else if (type == PCAPNG_PACKET)
+	else if (type == PCAPNG_PACKET || type == PCAPNG_SIMPLE_PACKET || type == PCAPNG_OLD_PACKET)
 		r->stats->packets++;
 	r->at += total;
 	return err;

@@ -22,7 +22,8 @@ struct pcapng_sink {
 
 struct pcapng_stats {
 	uint64_t records;
-	uint64_t packets; /* of another program's section: not read */
+	uint64_t entries; /* of ours, these and others */
+	uint64_t packets; /* not read */
 	uint64_t unknown; /* records of a kind that this version doesn't know */
 	uint64_t bad;	  /* records that make no sense */
 };

@@ -25,6 +25,30 @@ void entry_touch(struct store *s, struct entry *e)
 	list_add(s, e);
 }
 
+static void ripening_del(struct store *s, struct entry *e)
+{
+	*(e->before ? &e->before->after : &s->first) = e->after;
+	*(e->after ? &e->after->before : &s->last) = e->before;
+	e->before = e->after = NULL;
+}
+
+static void ripening_add(struct store *s, struct entry *e)
+{
+	e->before = s->last;
+	*(s->last ? &s->last->after : &s->first) = e;
+	s->last = e;
+}
+
+void entry_become(struct store *s, struct entry *e, enum timeline_state state)
+{
+	bool ripens = state == TIMELINE_RIPENING;
+
+	e->tl.state = state;
+	if (ripens != e->ripens)
+		(ripens ? ripening_add : ripening_del)(s, e);
+	e->ripens = ripens;
+}
+
 /* ---- entries --------------------------------------------------------------------------------- */
 
 #define FREE_INDEX(type, head, list)                     \
@@ -40,6 +64,8 @@ void entry_touch(struct store *s, struct entry *e)
 void entry_free(struct store *s, struct entry *e)
 {
 	list_del(s, e);
+	if (e->ripens)
+		ripening_del(s, e);
 	FREE_INDEX(key_entry, s->by_key, e->keys);
 	FREE_INDEX(id_entry, s->by_id, e->ids);
 	FREE_INDEX(sock_entry, s->by_sock, e->socks);
@@ -181,8 +207,10 @@ static void merge_records(struct timeline *into, struct timeline *from)
 	qsort(into->recs.v, into->recs.n, sizeof(*into->recs.v), by_time);
 }
 
-static void merge_state(struct timeline *into, const struct timeline *from)
+static void merge_state(struct store *s, struct entry *e, const struct timeline *from)
 {
+	struct timeline *into = &e->tl;
+
 	into->open += from->open;
 	into->hard += from->hard;
 	into->suspects += from->suspects;
@@ -194,7 +222,7 @@ static void merge_state(struct timeline *into, const struct timeline *from)
 		into->last_ns = from->last_ns;
 	if (from->state <= into->state)
 		return;
-	into->state = from->state;
+	entry_become(s, e, from->state);
 	into->ripe_ns = from->ripe_ns;
 	into->trigger_ns = from->trigger_ns;
 	into->verdict_id = from->verdict_id;
@@ -212,7 +240,7 @@ static void merge_state(struct timeline *into, const struct timeline *from)
 static void entry_merge(struct store *s, struct entry *into, struct entry *from)
 {
 	merge_records(&into->tl, &from->tl);
-	merge_state(&into->tl, &from->tl);
+	merge_state(s, into, &from->tl);
 	MOVE_INDEX(key_entry, keys, from, into)
 	MOVE_INDEX(id_entry, ids, from, into)
 	MOVE_INDEX(sock_entry, socks, from, into)

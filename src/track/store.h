@@ -42,7 +42,9 @@ struct entry {
 	struct key_entry *keys;
 	struct id_entry *ids;
 	struct sock_entry *socks;
-	struct entry *older, *newer; /* list by last use */
+	struct entry *older, *newer;  /* list by last use */
+	struct entry *before, *after; /* list of what ripens */
+	bool ripens;
 	size_t bytes;
 	bool out; /* with the caller, between track_ripe() and track_judged() */
 };
@@ -52,7 +54,8 @@ struct store {
 	struct id_entry *by_id;
 	struct sock_entry *by_sock;
 	struct entry *oldest, *newest;
-	size_t n, bytes; /* timelines, and what their records take */
+	struct entry *first, *last; /* of what ripens, in the order in which that began */
+	size_t n, bytes;	    /* timelines, and what their records take */
 	uint64_t next_id;
 };
 
@@ -61,6 +64,8 @@ struct entry *entry_new(struct store *s);
 void entry_free(struct store *s, struct entry *e);
 /* Makes it the last used. */
 void entry_touch(struct store *s, struct entry *e);
+/* Sets the state of e. What ripens is listed by itself, as the others are many. */
+void entry_become(struct store *s, struct entry *e, enum timeline_state state);
 
 /*
  * The timeline of a tuple (either direction), of a question's id, of the socket at a kernel

@@ -103,7 +103,7 @@ static void make_room(struct track *t, uint64_t now)
 
 		newer = e->newer;
 		/* The list is by last use: what follows is younger, and stays too. */
-		if (!over && !full && e->tl.state == TIMELINE_WATCHING)
+		if (!over && !full && e->tl.state != TIMELINE_RIPENING)
 			return;
 		if (e->out || (!over && !full))
 			continue;
@@ -113,27 +113,28 @@ static void make_room(struct track *t, uint64_t now)
 	}
 }
 
-static bool entry_keep(struct track *t, struct entry *e, const struct rec_hdr *rec)
+/* The copy that it keeps; NULL: it has no room. */
+static struct rec_hdr *entry_keep(struct track *t, struct entry *e, const struct rec_hdr *rec)
 {
 	bool event = REC_KIND_IS_EVENT(rec->kind);
 	struct rec_hdr **slot, *copy;
 
 	if (event ? e->tl.events >= EVENTS_MAX : e->tl.recs.n - e->tl.events >= LOOKUPS_MAX) {
 		e->tl.cut++;
-		return false;
+		return NULL;
 	}
 	copy = malloc(rec->size);
 	slot = copy ? vec_push(&e->tl.recs) : NULL;
 	if (!slot) {
 		free(copy);
-		return false;
+		return NULL;
 	}
 	memcpy(copy, rec, rec->size);
 	*slot = copy;
 	e->tl.events += event;
 	e->bytes += rec->size;
 	t->store.bytes += rec->size;
-	return true;
+	return copy;
 }
 
 /* ---- questions ------------------------------------------------------------------------------- */
@@ -266,12 +267,12 @@ static struct entry *entry_for_event(struct track *t, const struct rec_event *ev
 	return e;
 }
 
-static void ripen(struct entry *e, uint64_t now)
+static void ripen(struct track *t, struct entry *e, uint64_t now)
 {
 	uint64_t limit;
 
 	if (e->tl.state != TIMELINE_RIPENING) {
-		e->tl.state = TIMELINE_RIPENING;
+		entry_become(&t->store, e, TIMELINE_RIPENING);
 		e->tl.trigger_ns = now;
 	}
 	limit = e->tl.trigger_ns + PATIENCE_NS;
@@ -292,13 +293,13 @@ static void add_aftermath(struct track *t, struct entry *e, const struct rec_eve
 	if (!ends || ripening)
 		return;
 	e->tl.awaits_end = false;
-	ripen(e, ev->hdr.mono_ns);
+	ripen(t, e, ev->hdr.mono_ns);
 }
 
 static int add_event(struct track *t, const struct rec_event *ev)
 {
 	enum weight weight = track_weight(ev, t->world);
-	struct rec_event own = *ev;
+	struct rec_event own = *ev, *kept;
 	struct entry *e;
 
 	if (world_in_softirq(t->world, ev))
@@ -325,10 +326,12 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	if (e->tl.verdict_id) {
 		if (weight == WEIGHT_HARD && t->on_repeat)
 			t->on_repeat(t->on_repeat_arg, e->tl.verdict_id);
-		add_aftermath(t, e, &own);
+		add_aftermath(t, e, ev);
 		return 0;
 	}
-	entry_keep(t, e, &own.hdr);
+	kept = (struct rec_event *)entry_keep(t, e, &ev->hdr);
+	if (kept)
+		kept->task = own.task;
 	if (world_netns_wanted(t->world, ev->hdr.netns)) {
 		struct question q = {.kind = Q_NETNS, .netns = ev->hdr.netns};
 
@@ -339,7 +342,7 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	if (weight == WEIGHT_NONE && !(ev->hdr.kind == REC_RETRANS && e->tl.suspects))
 		return 0;
 	ask_needs(t, e, &own);
-	ripen(e, ev->hdr.mono_ns);
+	ripen(t, e, ev->hdr.mono_ns);
 	return 0;
 }
 
@@ -404,10 +407,8 @@ static uint64_t ripe_at(const struct track *t, const struct timeline *tl)
 
 struct timeline *track_ripe(struct track *t, uint64_t now)
 {
-	for (struct entry *e = t->store.oldest; e; e = e->newer) {
-		if (e->tl.state != TIMELINE_RIPENING || e->out)
-			continue;
-		if (now < ripe_at(t, &e->tl))
+	for (struct entry *e = t->store.first; e; e = e->after) {
+		if (e->out || now < ripe_at(t, &e->tl))
 			continue;
 		e->out = true;
 		return &e->tl;
@@ -419,29 +420,25 @@ void track_judged(struct track *t, struct timeline *tl, uint64_t verdict_id)
 {
 	struct entry *e = (struct entry *)tl; /* its first member */
 
-	(void)t;
 	e->out = false;
 	tl->verdict_id = verdict_id;
-	tl->state = verdict_id ? TIMELINE_JUDGED : TIMELINE_WATCHING;
+	entry_become(&t->store, e, verdict_id ? TIMELINE_JUDGED : TIMELINE_WATCHING);
 }
 
 void track_flush(struct track *t)
 {
-	for (struct entry *e = t->store.oldest; e; e = e->newer)
-		if (e->tl.state == TIMELINE_RIPENING) {
-			e->tl.ripe_ns = 0;
-			e->tl.trigger_ns = 0;
-		}
+	for (struct entry *e = t->store.first; e; e = e->after)
+		e->tl.ripe_ns = e->tl.trigger_ns = 0;
 }
 
 uint64_t track_next_ns(const struct track *t)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (const struct entry *e = t->store.oldest; e; e = e->newer) {
+	for (const struct entry *e = t->store.first; e; e = e->after) {
 		uint64_t at = ripe_at(t, &e->tl);
 
-		if (e->tl.state == TIMELINE_RIPENING && !e->out && at < next)
+		if (!e->out && at < next)
 			next = at;
 	}
 	return next;
@@ -449,8 +446,8 @@ uint64_t track_next_ns(const struct track *t)
 
 bool track_waits(const struct track *t)
 {
-	for (const struct entry *e = t->store.oldest; e; e = e->newer)
-		if (e->tl.state == TIMELINE_RIPENING && e->tl.open)
+	for (const struct entry *e = t->store.first; e; e = e->after)
+		if (e->tl.open)
 			return true;
 	return false;
 }

@@ -287,6 +287,7 @@ enum weight track_weight(const struct rec_event *e, const struct world *w)
 		return is_late_ack(e) ? WEIGHT_NONE : WEIGHT_HARD;
 	case REC_RST_RECV:
 	case REC_CONNECT:
+	case REC_CAPTURED:
 		return WEIGHT_HARD;
 	case REC_SOCK_ERR:
 		/*

@@ -56,6 +56,9 @@ static const struct hole holes[] = {
 	HOLE(DROP, rec_event, mem.pad),
 	HOLE(DROP, rec_event, nf.pad),
 	HOLE(DROP, rec_event, nf.invalid_args), /* already in the words */
+	HOLE(CAPTURED, rec_captured, from.pad),
+	HOLE(CAPTURED, rec_captured, to.pad),
+	HOLE(CAPTURED, rec_captured, pad),
 	HOLE(SOCK, rec_sock_info, tuple.pad),
 	HOLE(SOCK, rec_sock_info, pad),
 	HOLE(CT, rec_ct, orig.pad),

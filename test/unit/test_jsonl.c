@@ -249,6 +249,7 @@ static void every_field_is_documented(void **state)
 	check_documented(verdict_fields, doc, "verdict");
 	check_documented(summary_fields, doc, "summary");
 	check_documented(connects_fields, doc, "connects");
+	check_documented(joined_fields, doc, "joined");
 	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
 		_cleanup_strbuf_ struct strbuf name = {0};
 
@@ -269,7 +270,8 @@ static void every_documented_field_is_there(void **state)
 		size_t len = strcspn(name, "`");
 		bool found = is_own_field(name, len) || is_field(verdict_fields, name, len) ||
 			     is_field(summary_fields, name, len) ||
-			     is_field(connects_fields, name, len);
+			     is_field(connects_fields, name, len) ||
+			     is_field(joined_fields, name, len);
 
 		for (unsigned kind = REC_NONE + 1; !found && kind < REC_KIND_COUNT; kind++)
 			found = is_field(record_fields(kind), name, len);

@@ -224,8 +224,6 @@ static void other_files_are_refused(void **state)
 		const char *file, *why;
 	} cases[] = {
 		{"#!/bin/sh\nexit 0\n", "this is no pcapng file: no section begins at byte 0"},
-		{"\xd4\xc3\xb2\xa1 and more", "this is a pcap file of another program"},
-		{"\x28\xb5\x2f\xfd and more", "this file is compressed; unpack it with zstd -d"},
 		{"\x1f\x8b\x08 and more", "this file is compressed; unpack it with gunzip"},
 	};
 	(void)state;

@@ -130,17 +130,17 @@ static void validate_checks_the_counts_of_each_event(void **state)
 		e->nr_kstack = REC_KSTACK_MAX;
 		e->nr_ustack = REC_USTACK_MAX;
 		e->nr_hooks = REC_HOOKS_MAX;
-		assert_int_equal(record_validate(e, sizeof(*e)), 0);
+		assert_int_equal(record_validate(e, e->hdr.size), 0);
 		e->nr_kstack = REC_KSTACK_MAX + 1;
-		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		assert_int_equal(record_validate(e, e->hdr.size), -EBADMSG);
 		e->nr_kstack = UINT16_MAX;
-		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		assert_int_equal(record_validate(e, e->hdr.size), -EBADMSG);
 		e->nr_kstack = 0;
 		e->nr_ustack = REC_USTACK_MAX + 1;
-		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		assert_int_equal(record_validate(e, e->hdr.size), -EBADMSG);
 		e->nr_ustack = 0;
 		e->nr_hooks = REC_HOOKS_MAX + 1;
-		assert_int_equal(record_validate(e, sizeof(*e)), -EBADMSG);
+		assert_int_equal(record_validate(e, e->hdr.size), -EBADMSG);
 	}
 }
 
@@ -155,12 +155,12 @@ static void validate_checks_the_hardware_address(void **state)
 	assert_int_equal(record_validate(n, sizeof(*n)), -EBADMSG);
 }
 
-#define CHECK_STRING(rec, member)                                                 \
-	do {                                                                      \
-		memset((rec)->member, 'A', sizeof((rec)->member));                \
-		assert_int_equal(record_validate(rec, sizeof(*(rec))), -EBADMSG); \
-		(rec)->member[sizeof((rec)->member) - 1] = '\0';                  \
-		assert_int_equal(record_validate(rec, sizeof(*(rec))), 0);        \
+#define CHECK_STRING(rec, member)                                                                  \
+	do {                                                                                       \
+		memset((rec)->member, 'A', sizeof((rec)->member));                                 \
+		assert_int_equal(record_validate(rec, ((struct rec_hdr *)(rec))->size), -EBADMSG); \
+		(rec)->member[sizeof((rec)->member) - 1] = '\0';                                   \
+		assert_int_equal(record_validate(rec, ((struct rec_hdr *)(rec))->size), 0);        \
 	} while (0)
 
 static void validate_checks_that_strings_end(void **state)
@@ -260,7 +260,11 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 	if (REC_KIND_IS_EVENT(kind) && kind != REC_HANDSHAKE && kind != REC_TW_ANSWER &&
 	    kind != REC_REJECT)
 		EXCEPT(c, rec_event, step);
-	if (kind == REC_SOCK) {
+	if (kind == REC_CAPTURED) {
+		EXCEPT(c, rec_captured, from.pad);
+		EXCEPT(c, rec_captured, to.pad);
+		EXCEPT(c, rec_captured, pad);
+	} else if (kind == REC_SOCK) {
 		EXCEPT(c, rec_sock_info, tuple.pad);
 		EXCEPT(c, rec_sock_info, pad);
 	} else if (kind == REC_CT) {

@@ -104,6 +104,8 @@ static bool judge(struct judge *j)
 	const struct rec_tuple *t = &e->pkt.tuple;
 	const char *prefix = say_netns_prefix(j, e->hdr.netns);
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_collision(j);
 	if (!judge_challenge(j, false))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
@@ -131,7 +133,7 @@ static bool judge(struct judge *j)
 const struct cause cause_challenge_ack = {
 	.id = "challenge-ack",
 	.rank = RANK_ROOT,
-	.kinds = KIND(CHALLENGE) | KIND(DROP),
+	.kinds = KIND(CHALLENGE) | KIND(DROP) | KIND(CAPTURED),
 	.counters = counters,
 	.concerns = concerns,
 	.judge = judge,

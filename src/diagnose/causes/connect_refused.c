@@ -24,6 +24,8 @@ static bool judge(struct judge *j)
 			       *rst = fact_event(j, REC_RST_RECV);
 	bool at_connect = e->hdr.kind == REC_RST_RECV && e->sock.state == TCP_SYN_SENT;
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_refused(j);
 	if (!at_connect && e->err != ECONNREFUSED)
 		return false;
 	if (e->hdr.kind == REC_RST_RECV && !at_connect)
@@ -58,6 +60,6 @@ static bool judge(struct judge *j)
 const struct cause cause_connect_refused = {
 	.id = "connect-refused",
 	.rank = RANK_CONSEQUENCE,
-	.kinds = KIND(RST_RECV) | KIND(SOCK_ERR) | KIND(CONNECT),
+	.kinds = KIND(RST_RECV) | KIND(SOCK_ERR) | KIND(CONNECT) | KIND(CAPTURED),
 	.judge = judge,
 };

@@ -281,6 +281,8 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *icmp = icmp_error(j), *drop = neighbour_failure(j);
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_unreachable(j);
 	if (judge_waiting(j))
 		return true;
 	switch (e->hdr.kind) {
@@ -323,7 +325,7 @@ static bool judge(struct judge *j)
 const struct cause cause_connect_unreachable = {
 	.id = "connect-unreachable",
 	.rank = RANK_ROOT,
-	.kinds = KIND(CONNECT) | KIND(SOCK_ERR) | KIND(DROP) | KIND(STATE),
+	.kinds = KIND(CONNECT) | KIND(SOCK_ERR) | KIND(DROP) | KIND(STATE) | KIND(CAPTURED),
 	.needs = Q_ROUTE,
 	.concerns = concerns,
 	.judge = judge,

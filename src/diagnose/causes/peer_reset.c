@@ -55,6 +55,8 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev;
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_reset(j);
 	if (!reset_from_elsewhere(j))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
@@ -76,6 +78,6 @@ static bool judge(struct judge *j)
 const struct cause cause_peer_reset = {
 	.id = "peer-reset",
 	.rank = RANK_CONSEQUENCE,
-	.kinds = KIND(RST_RECV),
+	.kinds = KIND(RST_RECV) | KIND(CAPTURED),
 	.judge = judge,
 };

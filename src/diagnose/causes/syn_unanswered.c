@@ -47,6 +47,8 @@ static bool judge(struct judge *j)
 	const struct rec_memory *m = &e->mem;
 	const struct rec_route *r = route_of(j);
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_unanswered(j);
 	if (!fact_unanswered(e) || !m->syn_count || fact_loss(j))
 		return false;
 	j->v->certainty = CERTAINTY_CERTAIN;
@@ -83,7 +85,7 @@ static bool judge(struct judge *j)
 const struct cause cause_syn_unanswered = {
 	.id = "syn-unanswered",
 	.rank = RANK_CONSEQUENCE,
-	.kinds = KIND(STATE),
+	.kinds = KIND(STATE) | KIND(CAPTURED),
 	.needs = Q_ROUTE,
 	.concerns = concerns,
 	.judge = judge,

@@ -49,6 +49,8 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *loss = fact_loss(j);
 
+	if (e->hdr.kind == REC_CAPTURED)
+		return judge_captured_alone(j);
 	if (track_weight(e, j->world) != WEIGHT_HARD)
 		return false;
 	/*
@@ -91,6 +93,6 @@ const struct cause cause_unknown = {
 	.id = "unknown",
 	.rank = RANK_LAST,
 	.kinds = KIND(DROP) | KIND(RST_SENT) | KIND(RST_RECV) | KIND(SOCK_ERR) | KIND(CONNECT) |
-		 KIND(STATE),
+		 KIND(STATE) | KIND(CAPTURED),
 	.judge = judge,
 };

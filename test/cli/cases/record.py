@@ -188,20 +188,22 @@ def cut_off(sandbox):
             assert (status, out) == (1, "") and " at byte 0" in err, (at, status, err)
 
 
-@case("--size and --files bound it on disk, and all files together are one recording")
-def rotated(sandbox):
+@case("--size and --files bound it on disk{0}, and all files together are one recording",
+      (("", "", ()), (", with --compress", ".zst", ("--compress",))))
+def rotated(sandbox, _, ending, options):
     with folder() as where:
         path = f"{where}/a.pcapng"
         client, _ = network(sandbox)
-        watch = record(sandbox, path, "--netns", "server", "--size", "64K", "--files", "3")
+        watch = record(sandbox, path, "--netns", "server", "--size", "64K", "--files", "3", *options)
         for port in range(9001, 9031):
             client.run(refused, sandbox["server4"], port, port + 10000)
             watch.await_verdicts(lambda v: v)
         watch.finish()
         files = sorted(os.listdir(where))
-        assert files == ["a.pcapng", "a.pcapng.1", "a.pcapng.2"], files
+        assert files == ["a.pcapng", f"a.pcapng.1{ending}", f"a.pcapng.2{ending}"], (files, watch.errors())
         for name in files:
-            assert os.stat(f"{where}/{name}").st_size < 192 << 10, (name, os.stat(f"{where}/{name}").st_size)
+            most = 16 << 10 if name.endswith(".zst") else 192 << 10
+            assert os.stat(f"{where}/{name}").st_size < most, (name, os.stat(f"{where}/{name}").st_size)
             assert stat.S_IMODE(os.stat(f"{where}/{name}").st_mode) == 0o600, name
         for name in files[1:]:
             verdicts, summary = replay(sandbox, f"{where}/{name}")
@@ -209,6 +211,30 @@ def rotated(sandbox):
         alone = [replay(sandbox, f"{where}/{name}")[1]["seen"] for name in files]
         both = replay(sandbox, *(f"{where}/{name}" for name in files), f"{where}/{files[1]}")[1]["seen"]
         assert both == sum(alone), (alone, both)
+
+
+@case("compressed: a recording, a capture, and what is left of a file that was cut off")
+def compressed(sandbox):
+    if not shutil.which("zstd"):
+        raise Skip("there is no zstd")
+    with folder() as where:
+        path = f"{where}/a.pcapng"
+        live = recorded(sandbox, path)
+        subprocess.check_call(["zstd", "-q", path])
+        assert replay(sandbox, f"{path}.zst")[0] == live
+        with open(f"{path}.zst", "rb") as file:
+            packed = file.read()
+        # It is less than a block of zstd's, of which nothing is left; of two the first.
+        for file, ends, verdicts in ((packed[:-9], 1, 0), ((packed * 2)[:-9], 0, len(live))):
+            with open(f"{where}/cut.zst", "wb") as cut:
+                cut.write(file)
+            status, out, err = sandbox.call("replay", "--json", f"{where}/cut.zst")
+            assert status == ends and ": the compressed file is cut off" in err and err.count("\n") == 1, (status, err)
+            assert out.count('"type":"verdict"') == verdicts, out
+        capture = os.path.join(os.path.dirname(__file__), "..", "..", "fuzz", "seeds", "capture.pcap")
+        subprocess.check_call(["zstd", "-q", capture, "-o", f"{where}/capture.zst"])
+        plain, packed = (sandbox.call("replay", name) for name in (capture, f"{where}/capture.zst"))
+        assert plain[:2] == packed[:2] and "connect-refused (likely)" in plain[1], (plain, packed)
 
 
 @case("in a folder of another user it starts over: renaming needs privileges that are dropped")
@@ -231,12 +257,19 @@ def starts_over(sandbox):
 def filtered(sandbox):
     with folder() as where:
         path = f"{where}/a.pcapng"
-        recorded(sandbox, path)
-        for options, causes in ((("--port", "8002"), ["nftables-rule"]), (("--proto", "udp"), ["no-listener"]),
+        live = recorded(sandbox, path)
+        hit = [v["hit"][0] for v in live if v["cause"] == "close-with-unread-data"]
+        pid, comm = hit[0].split()[1:3]
+        inum = str(sandbox.netns("server"))
+        for options, causes in ((("--netns", "server"), sorted(v["cause"] for v in live)), (("--netns", "client"), []),
+                                (("--netns", inum, "--port", "8002"), ["nftables-rule"]), (("--netns", "1"), []),
+                                (("--pid", pid), ["close-with-unread-data"]), (("--pid", "1"), []),
+                                (("--comm", comm), ["close-with-unread-data"]), (("--comm", "nobody"), []),
+                                (("--comm", comm, "--pid", "1"), []), (("--port", "8002"), ["nftables-rule"]), (("--proto", "udp"), ["no-listener"]),
                                 (("--host", "127.0.0.0/8"), ["close-with-unread-data"]),
                                 (("--src", sandbox["server4"]), ["no-listener"]), (("--iface", "nowhere0"), []),
                                 (("--dst", sandbox["server4"], "--dport", "8001"), ["no-listener"])):
-            found = [v["cause"] for v in replay(sandbox, path, *options)[0]]
+            found = sorted(v["cause"] for v in replay(sandbox, path, *options)[0])
             assert found == causes, (options, found)
 
 
@@ -274,6 +307,11 @@ def two_hosts(sandbox):
         status, out, err = sandbox.call("replay", f"{where}/client", f"{where}/server")
         assert (status, err) == (0, ""), (status, err)
         assert "  on client\n" in out and "  on server\n" in out, out
+        pairs = [line for line in map(json.loads, sandbox.call("replay", "--json", f"{where}/client",
+                                                               f"{where}/server")[1].splitlines())
+                 if line["type"] == "joined"]
+        assert len(pairs) == 1 and pairs[0]["flow"]["dst_port"] == 8001, pairs
+        assert {end["host"]: end["cause"] for end in pairs[0]["ends"]}["server"] == "no-listener", pairs
         if shutil.which("mergecap"):
             subprocess.check_call(["mergecap", "-w", f"{where}/both", f"{where}/server", f"{where}/client"])
             merged = sandbox.call("replay", f"{where}/both")[1]
@@ -300,6 +338,7 @@ WRONG = (
     (("record", "-o", "/nowhere/x"), 1, "-o /nowhere/x: No such file or directory"),
     (("replay",), 2, "replay needs a recording"),
     (("replay", "--diff", "x"), 2, "--diff compares two recordings, not 1"),
+    (("replay", "--netns", "/run/netns/x", "y"), 2, "--netns /run/netns/x: a recording knows no paths"),
     (("replay", "/nowhere/x"), 1, "/nowhere/x: No such file or directory"),
     (("replay", "/etc/passwd"), 1, "/etc/passwd: this is no pcapng file: no section begins at byte 0"),
     (("replay", "/tmp"), 1, "/tmp: Is a directory"),
