@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/existing.h"
+#include "cli/inflow.h"
 #include "cli/recorder.h"
 #include "cli/session.h"
 #include "record/reason.h"
@@ -213,17 +214,9 @@ static bool handle_signals(int fd, struct command_run *command)
 	return stop;
 }
 
-static void take_all(struct session *s)
+static void loop(struct inflow *in, struct command_run *command, int signals)
 {
-	session_trace_take(s);
-	live_take(s->live, session_event, s);
-	if (s->enrich)
-		enrich_take(s->enrich, session_lookup, s);
-	session_step(s, now_mono());
-}
-
-static void loop(struct session *s, struct command_run *command, int signals)
-{
+	struct session *s = in->s;
 	uint64_t end = s->o->duration ? now_mono() + s->o->duration : UINT64_MAX;
 	struct pollfd fds[] = {
 		{.fd = live_fd(s->live), .events = POLLIN},
@@ -247,21 +240,22 @@ static void loop(struct session *s, struct command_run *command, int signals)
 			was_running = false;
 			end = now_mono() + AFTER_COMMAND_NS;
 		}
-		take_all(s);
+		inflow_take(in);
 	}
 }
 
 /* What has begun to fail gets its verdict, with the answers that are still under way. */
-static void finish(struct session *s)
+static void finish(struct inflow *in)
 {
+	struct session *s = in->s;
 	uint64_t until = now_mono() + FINISH_NS;
 
-	take_all(s);
+	inflow_take(in);
 	while (s->enrich && track_waits(s->track) && now_mono() < until && !session_enough(s)) {
 		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
 
 		poll(&fd, 1, timeout_ms(now_mono(), until));
-		take_all(s);
+		inflow_take(in);
 	}
 	track_flush(s->track);
 	session_step(s, UINT64_MAX - 1);
@@ -269,6 +263,7 @@ static void finish(struct session *s)
 
 static int watch(struct session *s, struct command_run *command, int signals)
 {
+	struct inflow in = {.s = s};
 	struct config config;
 
 	session_load_symbols(s);
@@ -291,8 +286,9 @@ static int watch(struct session *s, struct command_run *command, int signals)
 		fprintf(stderr, "tcpwhy: kernel addresses are hidden (kernel.kptr_restrict): no "
 				"function names, and "
 				"causes that rest on the stack are not recognised\n");
-	loop(s, command, signals);
-	finish(s);
+	loop(&in, command, signals);
+	finish(&in);
+	inflow_free(&in);
 	command_wait(command);
 	session_trace_end(s);
 	session_print_summary(s, command->pid != 0, command->status);

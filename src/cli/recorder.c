@@ -382,10 +382,10 @@ void recorder_end(struct recorder *r, const struct timeline *tl, const struct wo
 	if (r->broken || r->o->everything)
 		return;
 	make_room(r);
-	/* What came before that is written already. */
+	/* What came before the verdict is written, and of what came then that of ends known by then. */
 	for (size_t i = 0; i < tl->recs.n; i++)
-		if (REC_KIND_IS_EVENT(tl->recs.v[i]->kind) &&
-		    tl->recs.v[i]->mono_ns >= v->mono_ns + r->o->after)
+		if (REC_KIND_IS_EVENT(tl->recs.v[i]->kind) && tl->recs.v[i]->mono_ns > v->mono_ns &&
+		    !has_failed(r, (const struct rec_event *)tl->recs.v[i]))
 			add_record(r, tl->recs.v[i], w, NULL);
 	flush(r);
 }

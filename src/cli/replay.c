@@ -127,11 +127,8 @@ static void play_lookup(struct replay *r, struct item *item)
 static void play_item(struct replay *r, struct item *item)
 {
 	struct session *s = &r->s;
-	uint64_t next, stepped = 0;
 
-	/* Times near the end of the clock, from a hostile recording, never come. */
-	for (; (next = session_next_ns(s)) <= item->arrival && next > stepped; stepped = next)
-		session_step(s, next);
+	session_step_to(s, item->arrival);
 	r->now_ns = item->arrival;
 	if (item->known) {
 		world_add(s->world, item->rec);

@@ -55,6 +55,8 @@ void session_event(void *session, struct rec_hdr *rec);
 void session_lookup(void *session, const struct rec_hdr *rec);
 /* Asks what is open, judges what is ripe, prints. */
 void session_step(struct session *s, uint64_t now);
+/* Steps through all that is due until ns, in its order. */
+void session_step_to(struct session *s, uint64_t ns);
 /* When to step again at the latest: CLOCK_MONOTONIC, UINT64_MAX never. */
 uint64_t session_next_ns(const struct session *s);
 /* Have as many verdicts been printed as the user wanted? */

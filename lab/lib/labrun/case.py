@@ -79,11 +79,9 @@ def _own(lines, numbers):
             if line.get("type") == "verdict" and line.get("netns_inum") in numbers.keys() | {None, 0}]
 
 
-def _same_again(watcher):
+def _same_again(watcher, numbers):
     """A replay of what was recorded gives the very same verdicts."""
-    live, again = ([line for line in lines if line.get("type") == "verdict"]
-                   for lines in (watcher.lines, watcher.replayed()))
-    return match.differences(live, again)
+    return match.differences(_own(watcher.lines, numbers), _own(watcher.replayed(), numbers))
 
 
 def _wait_for_user(case):
@@ -102,13 +100,14 @@ def _shell(case):
     subprocess.run([os.environ.get("SHELL", "/bin/sh")], check=False)
 
 
-def _judge(case, options, verdicts, seen, watcher):
+def _judge(case, options, numbers, seen, watcher):
     """Compare tcpwhy's verdicts with the wanted ones; seen is what the applications saw."""
+    verdicts = _own(watcher.lines, numbers)
     names = tuple(match.name(verdict) for verdict in verdicts)
     wanted = case.wanted(watcher.tier)
     rest = verdicts, case.scenario.allow_other, environment(case.family)
     problems = match.compare(wanted, *rest)
-    differences = _same_again(watcher)
+    differences = _same_again(watcher, numbers)
     if differences:
         return Result("not ok", "a replay says something else", "\n".join(differences + problems), verdicts=names)
     if not problems:
@@ -172,7 +171,7 @@ def _run(case, options, show, more):
             if wanted and case.scenario.settle == "verdict":
                 watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= wanted)
             watcher.stop()
-            result = _judge(case, options, _own(watcher.lines, numbers), _output(log), watcher)
+            result = _judge(case, options, numbers, _output(log), watcher)
             if options.recordings:
                 result.recording = watcher.recording()
             return result

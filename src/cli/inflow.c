@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/inflow.h"
+
+#include "record/record.h"
+
+static struct arrival *add(struct inflow *in, const struct rec_hdr *rec, bool lookup)
+{
+	size_t at = in->recs.len;
+	struct arrival *a;
+
+	strbuf_addn(&in->recs, (const char *)rec, rec->size);
+	a = in->recs.len > at ? vec_push(&in->order) : NULL;
+	if (a) /* else out of memory: as if it had never come */
+		*a = (struct arrival){rec->mono_ns, at, lookup};
+	return a;
+}
+
+static void add_event(void *in, struct rec_hdr *rec)
+{
+	add(in, rec, false);
+}
+
+static struct rec_hdr *rec_of(const struct inflow *in, const struct arrival *a)
+{
+	return (struct rec_hdr *)(in->recs.s + a->at);
+}
+
+/* What a lookup found comes right before its answer, and counts with that. */
+static void add_lookup(void *inflow, const struct rec_hdr *rec)
+{
+	struct inflow *in = inflow;
+	struct arrival *a = add(in, rec, true);
+
+	if (!a || rec->kind != REC_ANSWER)
+		return;
+	while (a > in->order.v && rec_of(in, a - 1)->kind != REC_ANSWER)
+		(--a)->ns = rec->mono_ns;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct arrival *x = a, *y = b;
+
+	if (x->ns != y->ns)
+		return x->ns < y->ns ? -1 : 1;
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+void inflow_take(struct inflow *in)
+{
+	struct session *s = in->s;
+	uint64_t now = now_mono(); /* all until then is there to be taken */
+
+	in->order.n = 0;
+	strbuf_reset(&in->recs);
+	if (s->enrich)
+		enrich_take(s->enrich, add_lookup, in);
+	live_take(s->live, add_event, in);
+	session_trace_take(s);
+	if (in->order.n)
+		qsort(in->order.v, in->order.n, sizeof(*in->order.v), by_time);
+	for (size_t i = 0; i < in->order.n && !session_enough(s); i++) {
+		const struct arrival *a = &in->order.v[i];
+
+		session_step_to(s, a->ns);
+		if (a->lookup)
+			session_lookup(s, rec_of(in, a));
+		else
+			session_event(s, rec_of(in, a));
+	}
+	session_step(s, now);
+}
+
+void inflow_free(struct inflow *in)
+{
+	strbuf_free(&in->recs);
+	vec_free(&in->order);
+}

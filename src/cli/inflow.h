@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What has come in since the last time, from the kernel and from lookups, in the order in which it
+ * happened. However late it is read, the verdicts are those that a replay gives.
+ */
+#ifndef TCPWHY_CLI_INFLOW_H
+#define TCPWHY_CLI_INFLOW_H
+
+#include "cli/session.h"
+
+struct inflow {
+	struct session *s;
+	struct strbuf recs; /* one behind the other */
+	VEC(struct arrival {
+		uint64_t ns; /* CLOCK_MONOTONIC: of an event; of the answer that a lookup belongs to */
+		size_t at; /* in recs */
+		bool lookup;
+	})
+	order;
+};
+
+/* Takes all that is there, and steps through what is due until now. */
+void inflow_take(struct inflow *in);
+void inflow_free(struct inflow *in);
+
+#endif
