@@ -5,7 +5,7 @@
 #include "record/reason.h"
 #include "record/record.h"
 
-/* A SYN is sent again after 200 ms at least (TCP_RTO_MIN): what is nearer to it is about the same one. */
+/* A SYN is sent again after 200 ms at least (TCP_RTO_MIN), but for one case: what is nearer is about the same one. */
 #define SAME_NS (50 * NSEC_PER_MSEC)
 
 void ledger_free(struct ledger *l)
@@ -160,16 +160,22 @@ static void fill_translated(const struct judge *j, const struct rec_memory *m, s
 
 /* ---- its SYNs; after_ns is CLOCK_MONOTONIC until all are there ---------------------------------- */
 
-/* The one that something at `ns` is about: sent just before, or at that time. NULL: none. */
+/*
+ * The one that something at `ns` is about: the last one sent by then, or just after (what drops a SYN tells of
+ * it first), if that is near. NULL: none.
+ */
 static struct ledger_syn *syn_near(struct ledger *l, uint64_t ns)
 {
-	for (size_t i = l->syns.n; i--;) {
-		uint64_t at = l->syns.v[i].after_ns;
+	struct ledger_syn *near = NULL;
 
-		if (at < ns + SAME_NS && ns < at + SAME_NS)
-			return &l->syns.v[i];
+	for (size_t i = 0; i < l->syns.n; i++) {
+		struct ledger_syn *s = &l->syns.v[i];
+
+		if (s->after_ns < ns + SAME_NS && ns < s->after_ns + SAME_NS &&
+		    (!near || s->after_ns <= ns))
+			near = s;
 	}
-	return NULL;
+	return near;
 }
 
 static struct ledger_syn *syn_add(struct ledger *l, uint64_t ns, enum syn_fate fate)

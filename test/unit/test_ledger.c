@@ -171,6 +171,20 @@ static void dropped_much_later(void **state)
 	assert_null(strstr(ledger(s), "3.00 s: dropped"));
 }
 
+/* After a SYN-ACK that doesn't fit, a SYN is sent again at once. */
+static void two_in_a_moment(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	dropped(s, INSIDE, 1000, SYN);
+	e = ends(s, SECOND, ETIMEDOUT, 1);
+	left(e, 0);
+	left(e, 2000000);
+	assert_non_null(strstr(ledger(s), "\nSYN at 0: left through eth0, then dropped"));
+	assert_non_null(strstr(ledger(s), "\nSYN at 2 ms: left through eth0, nothing"));
+}
+
 static void the_kernel_could_not_send(void **state)
 {
 	struct story *s = *state;
@@ -303,6 +317,7 @@ int main(void)
 		story_test(dropped_on_the_way),
 		story_test(dropped_before_it_left),
 		story_test(dropped_much_later),
+		story_test(two_in_a_moment),
 		story_test(the_kernel_could_not_send),
 		story_test(some_were_not_seen),
 		story_test(it_fails_before_a_syn),
