@@ -290,9 +290,19 @@ static struct ledger_syn *first_without_fate(struct ledger *l, uint64_t ns)
 	return NULL;
 }
 
-static bool loses_syn(const struct rec_event *e)
+/* A repeated SYN finds its half-open connection, is answered again, and freed without a reason: tcp_check_req. */
+static bool is_taken_in(const struct judge *j, const struct rec_event *e)
 {
-	if (!packet_is_syn(&e->pkt))
+	const char *name = function_name(j, e);
+
+	return e->hdr.kind == REC_DROP && !*fact_reason(e) &&
+	       track_weight(e, j->world) == WEIGHT_NONE &&
+	       (strcmp(name, "tcp_v4_rcv") == 0 || strcmp(name, "tcp_v6_rcv") == 0);
+}
+
+static bool loses_syn(const struct judge *j, const struct rec_event *e)
+{
+	if (!packet_is_syn(&e->pkt) || is_taken_in(j, e))
 		return false;
 	return e->hdr.kind == REC_DROP || e->hdr.kind == REC_REJECT ||
 	       (e->hdr.kind == REC_HANDSHAKE && STEP_IS_REFUSAL(e->step));
@@ -303,7 +313,7 @@ static void add_losses(const struct judge *j, const struct rec_memory *m, struct
 	timeline_each_event(j->tl, e) {
 		struct ledger_syn *s;
 
-		if (!loses_syn(e) || e->hdr.mono_ns < m->connect.began_ns)
+		if (!loses_syn(j, e) || e->hdr.mono_ns < m->connect.began_ns)
 			continue;
 		s = syn_near(l, e->hdr.mono_ns);
 		s = s ? s : first_without_fate(l, e->hdr.mono_ns);

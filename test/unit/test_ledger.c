@@ -249,8 +249,23 @@ static void the_answer_is_dropped(void **state)
 
 	dropped(s, HOST, 1000000, SYN | ACK);
 	left(ends(s, SECOND, ETIMEDOUT, 0), 0);
-	assert_non_null(strstr(ledger(s), "\nSYN-ACK from 10.0.2.2:8080 after 1 ms: dropped, here: "
+	assert_non_null(strstr(ledger(s), "\nSYN-ACK from 10.0.2.2:8080 after 1 ms: dropped here: "
 					  "QDISC_DROP, tbf_enqueue()\n"));
+}
+
+static void answers_that_fare_alike_share_a_line(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	dropped(s, HOST, 1000000, SYN | ACK);
+	dropped(s, HOST, SECOND, SYN | ACK);
+	e = dropped(s, INSIDE, SECOND, SYN); /* the server has it already, and answers again */
+	e->location = symbol_add(s->world, "tcp_v4_rcv");
+	story_reason(e, "NOT_SPECIFIED");
+	left(ends(s, 2 * SECOND, ETIMEDOUT, 0), 0);
+	assert_non_null(strstr(ledger(s), "\nSYN at 0: left through eth0\nSYN-ACK from "
+					  "10.0.2.2:8080 after 1 ms, 1.00 s: dropped here"));
 }
 
 static void it_goes_on(void **state)
@@ -324,6 +339,7 @@ int main(void)
 		story_test(a_reset_is_accepted),
 		story_test(an_icmp_error_counts_only_at_the_end),
 		story_test(the_answer_is_dropped),
+		story_test(answers_that_fare_alike_share_a_line),
 		story_test(it_goes_on),
 		story_test(its_packets_are_lost_elsewhere),
 		story_test(others_have_none),
