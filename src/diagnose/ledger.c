@@ -57,6 +57,34 @@ static unsigned tells_of_connect(const struct rec_event *e)
 	}
 }
 
+static bool is_connected(uint8_t state)
+{
+	return state != TCP_SYN_SENT && state != TCP_CLOSE && state != TCP_LISTEN;
+}
+
+/* Was a connect() that had trouble established after all? Then what failed later is another story. */
+static bool got_through(const struct timeline *tl, const struct rec_event *of)
+{
+	timeline_each_event(tl, e) {
+		bool segment = e->pkt.has & PKT_L4 && !e->pkt.icmp_type &&
+			       !(e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_RST));
+
+		if (e->hdr.mono_ns < of->hdr.mono_ns)
+			continue;
+		if (segment && tuple_equal(&e->pkt.tuple, &of->sock.tuple))
+			return true;
+		if (e->sock.flags & SOCK_PRESENT && is_connected(e->sock.state) &&
+		    tuple_equal(&e->sock.tuple, &of->sock.tuple))
+			return true;
+	}
+	timeline_each(tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match == SOCK_MATCH_EXACT && is_connected(s->state) &&
+		    tuple_equal(&s->tuple, &of->sock.tuple))
+			return true;
+	}
+	return false;
+}
+
 static const struct rec_event *find_connect(const struct timeline *tl)
 {
 	const struct rec_event *best = NULL;
@@ -103,11 +131,15 @@ static const struct rec_memory *find_memory(const struct timeline *tl, const str
 	return m;
 }
 
+static bool is_end(const struct rec_event *e)
+{
+	return (e->hdr.kind == REC_STATE && e->new_state == TCP_CLOSE) ||
+	       e->hdr.kind == REC_CONNECT;
+}
+
 static void fill_end(const struct timeline *tl, const struct rec_event *of, struct ledger *l)
 {
-	bool state = of->hdr.kind == REC_STATE && of->new_state == TCP_CLOSE;
-
-	l->over = state || of->hdr.kind == REC_CONNECT;
+	l->over = is_end(of);
 	l->end_wall_ns = l->over ? of->hdr.wall_ns : 0;
 	l->err = of->sock.err ? of->sock.err : of->err;
 	timeline_each_event(tl, e) {
@@ -436,7 +468,7 @@ void judge_ledger(struct judge *j, struct ledger *l)
 
 	if (!of && find_socket(j->tl, &found))
 		of = &found;
-	if (!of || of->sock.tuple.proto != IPPROTO_TCP)
+	if (!of || of->sock.tuple.proto != IPPROTO_TCP || (!is_end(of) && got_through(j->tl, of)))
 		return;
 	j->ev = of;
 	m = find_memory(j->tl, of);

@@ -40,6 +40,7 @@ static struct rec_event *of_socket(struct story *s, enum rec_kind kind, uint64_t
 
 	e->hdr.mono_ns = 1000 * SECOND + after;
 	story_own_socket(e, TCP_SYN_SENT);
+	e->pkt.has = 0; /* of a socket, not of a packet */
 	c->began_ns = 1000 * SECOND;
 	c->pid = 7;
 	assert_true(str_copy(c->comm, sizeof(c->comm), "curl"));
@@ -290,6 +291,28 @@ static void its_packets_are_lost_elsewhere(void **state)
 	assert_non_null(strstr(ledger(s), "\nstill trying\n"));
 }
 
+/* It had trouble, and was established: what fails later is no connect(). */
+static void one_that_got_through_has_none(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	of_socket(s, REC_SYN_RETRANS, SECOND);
+	assert_non_null(strstr(ledger(s), "\nstill trying after 1.00 s\n"));
+	e = of_socket(s, REC_RST_RECV, 5 * SECOND);
+	e->sock.state = TCP_ESTABLISHED;
+	assert_string_equal(ledger(s), "");
+	e->sock.flags = 0;
+	assert_string_not_equal(ledger(s), "");
+	e->pkt.has = PKT_L3 | PKT_L4;
+	e->pkt.tcp_flags = ACK;
+	assert_string_equal(ledger(s), "");
+	e->pkt.has = 0;
+	assert_string_not_equal(ledger(s), "");
+	story_socket(s, SOCK_MATCH_EXACT, asked(), TCP_CLOSE_WAIT);
+	assert_string_equal(ledger(s), "");
+}
+
 static void others_have_none(void **state)
 {
 	struct story *s = *state;
@@ -342,6 +365,7 @@ int main(void)
 		story_test(answers_that_fare_alike_share_a_line),
 		story_test(it_goes_on),
 		story_test(its_packets_are_lost_elsewhere),
+		story_test(one_that_got_through_has_none),
 		story_test(others_have_none),
 		story_test(many_syns),
 	};
