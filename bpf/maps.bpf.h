@@ -39,7 +39,7 @@ struct syn_sent { /* a socket's connect(), and its SYNs as they leave through a 
 	struct rec_tuple tuple;
 	u16 sport; /* of the socket itself: its address may be another's by now; 0: no SYN has left yet */
 	u16 dport;
-	u32 pad;
+	u32 last_ifindex;
 	struct rec_connect connect;
 };
 

@@ -56,7 +56,10 @@ INLINE int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_pac
 	return 0;
 }
 
-/* A SYN passes a VLAN, bond or bridge and the device below within microseconds. */
+/*
+ * A SYN passes a VLAN, bond or bridge and the device below within microseconds. Sent again, it comes to the
+ * same device, after two jiffies at least (net/ipv4/tcp_input.c tcp_rcv_synsent_state_process).
+ */
 #define SYN_PASSES_NS (10 * 1000 * 1000ull)
 
 INLINE void note_syn_device(struct syn_sent *s, struct net_device *dev, const struct rec_packet *p)
@@ -71,7 +74,8 @@ INLINE void note_syn_sent(struct sock *sk, struct net_device *dev, const struct 
 	u64 id = (u64)sk, now = bpf_ktime_get_ns();
 	struct rec_tuple own = {};
 	struct syn_sent *s;
-	u32 n;
+	u32 n, ifindex;
+	bool again;
 
 	s = bpf_map_lookup_elem(&syn_sent, &id);
 	if (!s)
@@ -79,9 +83,12 @@ INLINE void note_syn_sent(struct sock *sk, struct net_device *dev, const struct 
 	if (!s)
 		return;
 	n = s->count;
-	if (n <= 1 && (!n || now - s->last_ns < SYN_PASSES_NS))
+	ifindex = BPF_CORE_READ(dev, ifindex);
+	again = n && now - s->last_ns < SYN_PASSES_NS && ifindex != s->last_ifindex;
+	s->last_ifindex = ifindex;
+	if (!n || (n == 1 && again))
 		note_syn_device(s, dev, p);
-	if (n && now - s->last_ns < SYN_PASSES_NS)
+	if (again)
 		return;
 	s->last_ns = now;
 	s->count = n + 1;

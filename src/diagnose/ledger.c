@@ -5,7 +5,7 @@
 #include "record/reason.h"
 #include "record/record.h"
 
-/* A SYN is sent again after 200 ms at least (TCP_RTO_MIN): what is nearer to it is about the same one. */
+/* A SYN is sent again after 200 ms at least (TCP_RTO_MIN), but for one case: what is nearer is about the same one. */
 #define SAME_NS (50 * NSEC_PER_MSEC)
 
 void ledger_free(struct ledger *l)
@@ -57,6 +57,34 @@ static unsigned tells_of_connect(const struct rec_event *e)
 	}
 }
 
+static bool is_connected(uint8_t state)
+{
+	return state != TCP_SYN_SENT && state != TCP_CLOSE && state != TCP_LISTEN;
+}
+
+/* Was a connect() that had trouble established after all? Then what failed later is another story. */
+static bool got_through(const struct timeline *tl, const struct rec_event *of)
+{
+	timeline_each_event(tl, e) {
+		bool segment = e->pkt.has & PKT_L4 && !e->pkt.icmp_type &&
+			       !(e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_RST));
+
+		if (e->hdr.mono_ns < of->hdr.mono_ns)
+			continue;
+		if (segment && tuple_equal(&e->pkt.tuple, &of->sock.tuple))
+			return true;
+		if (e->sock.flags & SOCK_PRESENT && is_connected(e->sock.state) &&
+		    tuple_equal(&e->sock.tuple, &of->sock.tuple))
+			return true;
+	}
+	timeline_each(tl, REC_SOCK, struct rec_sock_info, s) {
+		if (s->match == SOCK_MATCH_EXACT && is_connected(s->state) &&
+		    tuple_equal(&s->tuple, &of->sock.tuple))
+			return true;
+	}
+	return false;
+}
+
 static const struct rec_event *find_connect(const struct timeline *tl)
 {
 	const struct rec_event *best = NULL;
@@ -103,11 +131,15 @@ static const struct rec_memory *find_memory(const struct timeline *tl, const str
 	return m;
 }
 
+static bool is_end(const struct rec_event *e)
+{
+	return (e->hdr.kind == REC_STATE && e->new_state == TCP_CLOSE) ||
+	       e->hdr.kind == REC_CONNECT;
+}
+
 static void fill_end(const struct timeline *tl, const struct rec_event *of, struct ledger *l)
 {
-	bool state = of->hdr.kind == REC_STATE && of->new_state == TCP_CLOSE;
-
-	l->over = state || of->hdr.kind == REC_CONNECT;
+	l->over = is_end(of);
 	l->end_wall_ns = l->over ? of->hdr.wall_ns : 0;
 	l->err = of->sock.err ? of->sock.err : of->err;
 	timeline_each_event(tl, e) {
@@ -160,16 +192,22 @@ static void fill_translated(const struct judge *j, const struct rec_memory *m, s
 
 /* ---- its SYNs; after_ns is CLOCK_MONOTONIC until all are there ---------------------------------- */
 
-/* The one that something at `ns` is about: sent just before, or at that time. NULL: none. */
+/*
+ * The one that something at `ns` is about: the last one sent by then, or just after (what drops a SYN tells of
+ * it first), if that is near. NULL: none.
+ */
 static struct ledger_syn *syn_near(struct ledger *l, uint64_t ns)
 {
-	for (size_t i = l->syns.n; i--;) {
-		uint64_t at = l->syns.v[i].after_ns;
+	struct ledger_syn *near = NULL;
 
-		if (at < ns + SAME_NS && ns < at + SAME_NS)
-			return &l->syns.v[i];
+	for (size_t i = 0; i < l->syns.n; i++) {
+		struct ledger_syn *s = &l->syns.v[i];
+
+		if (s->after_ns < ns + SAME_NS && ns < s->after_ns + SAME_NS &&
+		    (!near || s->after_ns <= ns))
+			near = s;
 	}
-	return NULL;
+	return near;
 }
 
 static struct ledger_syn *syn_add(struct ledger *l, uint64_t ns, enum syn_fate fate)
@@ -284,9 +322,19 @@ static struct ledger_syn *first_without_fate(struct ledger *l, uint64_t ns)
 	return NULL;
 }
 
-static bool loses_syn(const struct rec_event *e)
+/* A repeated SYN finds its half-open connection, is answered again, and freed without a reason: tcp_check_req. */
+static bool is_taken_in(const struct judge *j, const struct rec_event *e)
 {
-	if (!packet_is_syn(&e->pkt))
+	const char *name = function_name(j, e);
+
+	return e->hdr.kind == REC_DROP && !*fact_reason(e) &&
+	       track_weight(e, j->world) == WEIGHT_NONE &&
+	       (strcmp(name, "tcp_v4_rcv") == 0 || strcmp(name, "tcp_v6_rcv") == 0);
+}
+
+static bool loses_syn(const struct judge *j, const struct rec_event *e)
+{
+	if (!packet_is_syn(&e->pkt) || is_taken_in(j, e))
 		return false;
 	return e->hdr.kind == REC_DROP || e->hdr.kind == REC_REJECT ||
 	       (e->hdr.kind == REC_HANDSHAKE && STEP_IS_REFUSAL(e->step));
@@ -297,7 +345,7 @@ static void add_losses(const struct judge *j, const struct rec_memory *m, struct
 	timeline_each_event(j->tl, e) {
 		struct ledger_syn *s;
 
-		if (!loses_syn(e) || e->hdr.mono_ns < m->connect.began_ns)
+		if (!loses_syn(j, e) || e->hdr.mono_ns < m->connect.began_ns)
 			continue;
 		s = syn_near(l, e->hdr.mono_ns);
 		s = s ? s : first_without_fate(l, e->hdr.mono_ns);
@@ -420,7 +468,7 @@ void judge_ledger(struct judge *j, struct ledger *l)
 
 	if (!of && find_socket(j->tl, &found))
 		of = &found;
-	if (!of || of->sock.tuple.proto != IPPROTO_TCP)
+	if (!of || of->sock.tuple.proto != IPPROTO_TCP || (!is_end(of) && got_through(j->tl, of)))
 		return;
 	j->ev = of;
 	m = find_memory(j->tl, of);

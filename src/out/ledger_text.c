@@ -2,11 +2,14 @@
 /* The ledger of a connect() that failed, as a few lines. */
 #include "out/fields_out.h"
 
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
 static bool is_alike(const struct ledger_syn *a, const struct ledger_syn *b)
 {
-	const char *x = a->by ? a->by : "", *y = b->by ? b->by : "";
-
-	return a->fate == b->fate && a->data == b->data && strcmp(x, y) == 0 &&
+	return a->fate == b->fate && a->data == b->data && same_text(a->by, b->by) &&
 	       strcmp(a->ifname, b->ifname) == 0;
 }
 
@@ -56,6 +59,27 @@ static size_t syn_line(const struct ledger *l, size_t i, struct strbuf *out)
 	return i;
 }
 
+/* The same for what came back. */
+static size_t answer_line(const struct ledger *l, size_t i, struct strbuf *out)
+{
+	const struct ledger_answer *a = &l->answers.v[i];
+
+	strbuf_addf(out, "%s after ", a->what);
+	for (size_t first = i; i < l->answers.n; i++) {
+		const struct ledger_answer *next = &l->answers.v[i];
+
+		if (a->taken != next->taken || !same_text(a->what, next->what) ||
+		    !same_text(a->why, next->why))
+			break;
+		strbuf_add(out, i > first ? ", " : "");
+		add_time(next->after_ns, out);
+	}
+	strbuf_addf(out, ": %s", a->taken);
+	if (a->why) /* "dropped here: …", "ignored, it doesn't fit…" */
+		strbuf_addf(out, "%s%s", strcmp(a->taken, "dropped") == 0 ? " " : ", ", a->why);
+	return i;
+}
+
 static void end_line(const struct ledger *l, struct strbuf *out)
 {
 	const char *err = errno_name(l->err);
@@ -102,13 +126,9 @@ void ledger_each_line(const struct ledger *l, void (*line)(void *arg, const char
 			    l->more_syns == 1 ? "" : "s");
 		line(arg, text.s ? text.s : "");
 	}
-	for (size_t i = 0; i < l->answers.n; i++) {
-		const struct ledger_answer *a = &l->answers.v[i];
-
+	for (size_t i = 0; i < l->answers.n;) {
 		strbuf_reset(&text);
-		strbuf_addf(&text, "%s after ", a->what);
-		add_time(a->after_ns, &text);
-		strbuf_addf(&text, ": %s%s%s", a->taken, a->why ? ", " : "", a->why ? a->why : "");
+		i = answer_line(l, i, &text);
 		line(arg, text.s ? text.s : "");
 	}
 	strbuf_reset(&text);

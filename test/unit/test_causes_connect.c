@@ -349,6 +349,19 @@ static void unreachable_over_ipv4_for_an_ipv6_socket(void **state)
 	assert_true(story_says(s, "bound to a device"));
 }
 
+static void unreachable_on_a_link_that_was_not_named(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = story_event(s, REC_CONNECT, tcp("::", 0, "fe80::1", 8080));
+
+	e->err = EINVAL;
+	judged(s, "connect-unreachable, likely");
+	assert_true(story_says(s, "a link-local address"));
+	assert_true(story_offers(s, "fe80::1%eth0"));
+	e->pkt.tuple.dst[1] = 0xc0; /* another kind of address */
+	judged(s, "unknown, unknown");
+}
+
 static void unreachable_by_a_routers_icmp(void **state)
 {
 	struct story *s = *state;
@@ -562,6 +575,7 @@ int main(void)
 		story_test(other_reasons_for_einval_and_eacces_are_not_the_route),
 		story_test(unreachable_from_the_address_that_it_is_bound_to),
 		story_test(unreachable_over_ipv4_for_an_ipv6_socket),
+		story_test(unreachable_on_a_link_that_was_not_named),
 		story_test(unreachable_by_a_routers_icmp),
 		story_test(unreachable_for_want_of_a_neighbour),
 		story_test(unreachable_for_want_of_a_gateway),

@@ -40,6 +40,7 @@ static struct rec_event *of_socket(struct story *s, enum rec_kind kind, uint64_t
 
 	e->hdr.mono_ns = 1000 * SECOND + after;
 	story_own_socket(e, TCP_SYN_SENT);
+	e->pkt.has = 0; /* of a socket, not of a packet */
 	c->began_ns = 1000 * SECOND;
 	c->pid = 7;
 	assert_true(str_copy(c->comm, sizeof(c->comm), "curl"));
@@ -171,6 +172,20 @@ static void dropped_much_later(void **state)
 	assert_null(strstr(ledger(s), "3.00 s: dropped"));
 }
 
+/* After a SYN-ACK that doesn't fit, a SYN is sent again at once. */
+static void two_in_a_moment(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	dropped(s, INSIDE, 1000, SYN);
+	e = ends(s, SECOND, ETIMEDOUT, 1);
+	left(e, 0);
+	left(e, 2000000);
+	assert_non_null(strstr(ledger(s), "\nSYN at 0: left through eth0, then dropped"));
+	assert_non_null(strstr(ledger(s), "\nSYN at 2 ms: left through eth0, nothing"));
+}
+
 static void the_kernel_could_not_send(void **state)
 {
 	struct story *s = *state;
@@ -235,8 +250,23 @@ static void the_answer_is_dropped(void **state)
 
 	dropped(s, HOST, 1000000, SYN | ACK);
 	left(ends(s, SECOND, ETIMEDOUT, 0), 0);
-	assert_non_null(strstr(ledger(s), "\nSYN-ACK from 10.0.2.2:8080 after 1 ms: dropped, here: "
+	assert_non_null(strstr(ledger(s), "\nSYN-ACK from 10.0.2.2:8080 after 1 ms: dropped here: "
 					  "QDISC_DROP, tbf_enqueue()\n"));
+}
+
+static void answers_that_fare_alike_share_a_line(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	dropped(s, HOST, 1000000, SYN | ACK);
+	dropped(s, HOST, SECOND, SYN | ACK);
+	e = dropped(s, INSIDE, SECOND, SYN); /* the server has it already, and answers again */
+	e->location = symbol_add(s->world, "tcp_v4_rcv");
+	story_reason(e, "NOT_SPECIFIED");
+	left(ends(s, 2 * SECOND, ETIMEDOUT, 0), 0);
+	assert_non_null(strstr(ledger(s), "\nSYN at 0: left through eth0\nSYN-ACK from "
+					  "10.0.2.2:8080 after 1 ms, 1.00 s: dropped here"));
 }
 
 static void it_goes_on(void **state)
@@ -259,6 +289,28 @@ static void its_packets_are_lost_elsewhere(void **state)
 	story_owner(story_socket(s, SOCK_MATCH_EXACT, asked(), TCP_SYN_SENT), HOST, 9, "wget");
 	assert_non_null(strstr(ledger(s), "8080, pid 9 wget\nSYN at 0: dropped in "));
 	assert_non_null(strstr(ledger(s), "\nstill trying\n"));
+}
+
+/* It had trouble, and was established: what fails later is no connect(). */
+static void one_that_got_through_has_none(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	of_socket(s, REC_SYN_RETRANS, SECOND);
+	assert_non_null(strstr(ledger(s), "\nstill trying after 1.00 s\n"));
+	e = of_socket(s, REC_RST_RECV, 5 * SECOND);
+	e->sock.state = TCP_ESTABLISHED;
+	assert_string_equal(ledger(s), "");
+	e->sock.flags = 0;
+	assert_string_not_equal(ledger(s), "");
+	e->pkt.has = PKT_L3 | PKT_L4;
+	e->pkt.tcp_flags = ACK;
+	assert_string_equal(ledger(s), "");
+	e->pkt.has = 0;
+	assert_string_not_equal(ledger(s), "");
+	story_socket(s, SOCK_MATCH_EXACT, asked(), TCP_CLOSE_WAIT);
+	assert_string_equal(ledger(s), "");
 }
 
 static void others_have_none(void **state)
@@ -303,14 +355,17 @@ int main(void)
 		story_test(dropped_on_the_way),
 		story_test(dropped_before_it_left),
 		story_test(dropped_much_later),
+		story_test(two_in_a_moment),
 		story_test(the_kernel_could_not_send),
 		story_test(some_were_not_seen),
 		story_test(it_fails_before_a_syn),
 		story_test(a_reset_is_accepted),
 		story_test(an_icmp_error_counts_only_at_the_end),
 		story_test(the_answer_is_dropped),
+		story_test(answers_that_fare_alike_share_a_line),
 		story_test(it_goes_on),
 		story_test(its_packets_are_lost_elsewhere),
+		story_test(one_that_got_through_has_none),
 		story_test(others_have_none),
 		story_test(many_syns),
 	};

@@ -255,6 +255,30 @@ static void tell_route(struct judge *j)
 				    : "unreachable");
 }
 
+/* net/ipv6/tcp_ipv6.c tcp_v6_connect: an address of that kind is on every link. */
+static bool link_is_missing(const struct judge *j)
+{
+	const uint8_t *dst = j->ev->pkt.tuple.dst;
+
+	return j->ev->err == EINVAL && dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80;
+}
+
+static void tell_link(struct judge *j)
+{
+	const struct rec_tuple *t = &j->ev->pkt.tuple;
+
+	j->v->certainty = CERTAINTY_LIKELY;
+	verdict_explain(j->v,
+			"connect() to %s failed at once with EINVAL: it is a link-local address, "
+			"which leads nowhere without an interface, and the program named none (or "
+			"another one than the socket is bound to).",
+			say_dst(t));
+	verdict_evidence(j->v, "no packet was sent: connect() returned EINVAL to %s",
+			 say_task(j->ev));
+	verdict_fix(j->v, "none", "give the interface with the address: %s%%eth0 (sin6_scope_id)",
+		    say_addr(t->dst));
+}
+
 /*
  * EINVAL and EACCES from connect() have other reasons too: only a route says that it was the route.
  */
@@ -308,6 +332,8 @@ static bool judge(struct judge *j)
 		tell_neighbour(j, drop);
 	} else if (icmp) {
 		tell_icmp(j, icmp);
+	} else if (e->hdr.kind == REC_CONNECT && link_is_missing(j)) {
+		tell_link(j);
 	} else if (e->hdr.kind == REC_CONNECT && bound_is_why(j)) {
 		tell_bound(j);
 	} else if (e->hdr.kind == REC_CONNECT && route_says_so(j)) {
