@@ -176,6 +176,7 @@ struct inet_sock {
 
 struct request_sock_queue {
 	atomic_t qlen;
+	struct request_sock *rskq_accept_head;
 };
 
 struct inet_connection_sock {
@@ -213,6 +214,7 @@ struct tcp_sock {
 struct request_sock {
 	struct sock_common __req_common;
 	u8 num_retrans;
+	struct sock *sk;
 };
 
 struct sk_buff {
