@@ -122,6 +122,8 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 	else if (p.tuple.proto == IPPROTO_TCP && dev) /* before 6.10 it stands for the reset */
 		event_hooks(r, BPF_CORE_READ(dev, nd_net.net));
 	event_memory(r, &p.tuple, sk);
+	if (sk && r->sock.state == TCP_LISTEN)
+		event_queue(r, sk);
 	event_netfilter(r, (u64)skb, true);
 	event_context(r, ctx, false);
 	event_submit(r);

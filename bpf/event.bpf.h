@@ -252,6 +252,28 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 }
 
 /*
+ * Since when the oldest connection waits for accept(): the child of the first request in the queue, whose
+ * handshake was seen to end.
+ */
+INLINE void event_queue(struct rec_event *r, struct sock *listener)
+{
+	struct inet_connection_sock *icsk = (void *)listener;
+	struct request_sock *first = BPF_CORE_READ(icsk, icsk_accept_queue.rskq_accept_head);
+	struct sock *sk = first ? BPF_CORE_READ(first, sk) : NULL;
+	struct rec_tuple t = {};
+	struct rec_handshake *h;
+	struct flow_key key;
+
+	if (!sk)
+		return;
+	sock_tuple((u64)sk, &t);
+	flow_key_set(&key, &t, r->hdr.netns);
+	h = bpf_map_lookup_elem(&handshakes, &key);
+	if (h)
+		r->sock.oldest_ns = h->established_ns;
+}
+
+/*
  * Who runs, and the kernel stack; with `user` the user stack too. Whether the task is the one that
  * caused this, or a softirq borrowed its time, shows in the stack: user space decides (no portable
  * way to ask here: preempt_count() is a per-CPU variable that only CONFIG_KALLSYMS_ALL gives an

@@ -28,6 +28,8 @@ INLINE int step_event(void *ctx, u32 step, u64 sk, const struct rec_packet *p, u
 	r->pkt = *p;
 	sock_read(sk, &r->sock);
 	event_memory(r, &p->tuple, NULL);
+	if (r->sock.state == TCP_LISTEN)
+		event_queue(r, (struct sock *)sk);
 	event_context(r, ctx, false);
 	event_submit(r);
 	return 0;

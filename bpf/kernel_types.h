@@ -176,6 +176,7 @@ struct inet_sock {
 
 struct request_sock_queue {
 	atomic_t qlen;
+	struct request_sock *rskq_accept_head;
 };
 
 struct inet_connection_sock {
@@ -217,6 +218,7 @@ struct mptcp_sock {
 struct request_sock {
 	struct sock_common __req_common;
 	u8 num_retrans;
+	struct sock *sk;
 };
 
 struct sk_buff {

@@ -353,6 +353,7 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
 	/* The request has no queue of its own: the listener's tells whether it is full. */
 	r->sock.backlog = BPF_CORE_READ(sk, sk_ack_backlog);
 	r->sock.max_backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	event_queue(r, untyped(sk));
 	event_context(r, ctx, false);
 	event_submit(r);
 	return 0;

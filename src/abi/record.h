@@ -149,6 +149,7 @@ struct rec_sock {
 	u64 addr;		/* of the kernel's struct: tells sockets apart while they live */
 	u64 cookie;		/* 0: none was made yet */
 	u64 cgroup;		/* cgroup v2 id, 0 unknown */
+	u64 oldest_ns;		/* LISTEN: since when the first of the backlog waits; 0 unknown */
 	u32 backlog;		/* LISTEN: connections waiting for accept() */
 	u32 max_backlog;	/* LISTEN: limit of it */
 	u32 unread;		/* bytes received, not read by the process */
@@ -423,7 +424,7 @@ struct connect_value {
 REC_ASSERT_SIZE(rec_hdr, 40);
 REC_ASSERT_SIZE(rec_tuple, 40);
 REC_ASSERT_SIZE(rec_packet, 176);
-REC_ASSERT_SIZE(rec_sock, 136);
+REC_ASSERT_SIZE(rec_sock, 144);
 REC_ASSERT_SIZE(rec_segment, 24);
 REC_ASSERT_SIZE(rec_task, 40);
 REC_ASSERT_SIZE(rec_handshake, 48);
@@ -431,8 +432,8 @@ REC_ASSERT_SIZE(rec_ct_end, 208);
 REC_ASSERT_SIZE(rec_connect, 224);
 REC_ASSERT_SIZE(rec_memory, 592);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1968);
-REC_ASSERT_SIZE(rec_captured, 2072);
+REC_ASSERT_SIZE(rec_event, 1976);
+REC_ASSERT_SIZE(rec_captured, 2080);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -157,6 +157,7 @@ static const struct field backlog_fields[] = {
 	FIELD(UINT, struct rec_sock, backlog, "backlog", "backlog"),
 	FIELD(UINT, struct rec_sock, max_backlog, "max_backlog", "max_backlog"),
 	FIELD(UINT, struct rec_sock, syn_queue, "syn_queue", "syn_queue", .optional = true),
+	FIELD(NS, struct rec_sock, oldest_ns, "oldest_ns", NULL, .optional = true),
 	{.type = FIELD_END},
 };
 

@@ -154,6 +154,10 @@ static void half_open_on_the_server_is_a_full_queue(void **state)
 	judged(s, "listen-overflow, certain");
 	assert_true(story_says(s, "its client is connected, as far as it can tell"));
 	assert_true(story_says(s, "because the client's ACK is ignored"));
+	assert_false(story_says(s, "the oldest of them"));
+	e->sock.oldest_ns = e->hdr.mono_ns - 3 * NSEC_PER_SEC;
+	judged(s, "listen-overflow, certain");
+	assert_true(story_says(s, "the oldest of them has waited for 3.0 s"));
 }
 
 int main(void)

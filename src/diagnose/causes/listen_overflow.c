@@ -143,6 +143,12 @@ static void tell(struct judge *j, const struct finding *f, const struct rec_tupl
 				 "the accept queue holds %u, its limit is %u (a queue one over the "
 				 "limit is full)",
 				 f->queued, f->limit);
+	if (!f->syn_queue && j->ev->sock.oldest_ns)
+		verdict_evidence(j->v,
+				 "the oldest of them has waited for %s: accept() has not come to "
+				 "it "
+				 "since",
+				 say_time(j->ev->hdr.mono_ns - j->ev->sock.oldest_ns));
 	if (f->counted)
 		verdict_evidence(j->v, "%s grew by %llu since tcpwhy began to watch",
 				 f->syn_queue ? "TCPReqQFullDrop" : "ListenOverflows",
