@@ -64,7 +64,7 @@ static bool process_wanted(const struct watch_options *o, uint32_t pid, const ch
 static bool is_its_socket(const struct rec_sock_info *s)
 {
 	return s->match == SOCK_MATCH_EXACT || s->match == SOCK_MATCH_PORTS ||
-	       s->match == SOCK_MATCH_LISTEN;
+	       s->match == SOCK_MATCH_LISTEN || s->match == SOCK_MATCH_OWNER;
 }
 
 /* Whose connection it is: who called, who closed it, who holds its socket. */
