@@ -60,6 +60,13 @@ static bool process_wanted(const struct watch_options *o, uint32_t pid, const ch
 	return pid && (!o->pid || o->pid == pid) && (!o->comm || strcmp(o->comm, comm) == 0);
 }
 
+/* Not one that is merely near: found to say what listens instead. */
+static bool is_its_socket(const struct rec_sock_info *s)
+{
+	return s->match == SOCK_MATCH_EXACT || s->match == SOCK_MATCH_PORTS ||
+	       s->match == SOCK_MATCH_LISTEN || s->match == SOCK_MATCH_OWNER;
+}
+
 /* Whose connection it is: who called, who closed it, who holds its socket. */
 static bool task_wanted(const struct session *s, const struct rec_event *e,
 			const struct timeline *tl)
@@ -75,7 +82,7 @@ static bool task_wanted(const struct session *s, const struct rec_event *e,
 	if (!tl)
 		return false;
 	timeline_each(tl, REC_SOCK, struct rec_sock_info, sock) {
-		if (process_wanted(o, sock->pid, sock->comm))
+		if (is_its_socket(sock) && process_wanted(o, sock->pid, sock->comm))
 			return true;
 	}
 	return false;

@@ -1,55 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "source/capture_flow.h"
-
-#include "record/record.h"
+#include "source/capture_private.h"
 
 #include <netinet/in.h>
-#include <uthash.h>
 
 /* Connections that are looked at at a time; of those not heard of for longest is told early. */
 #define FLOWS_MAX 32768
 /* The same packet again, from another interface: no host repeats itself that fast. */
 #define TWICE_NS (20 * NSEC_PER_MSEC)
-#define RECENT 4
-/* No SYN is sent again before (net/ipv4/tcp_timer.c: TCP_TIMEOUT_INIT is a second). */
-#define SYN_AGAIN_NS (100 * NSEC_PER_MSEC)
-/* How far packets of one moment may stand from where they belong. */
-#define DISORDER_NS (50 * NSEC_PER_MSEC)
-
-/* One end of a connection. */
-struct end {
-	struct rec_captured_end so_far;
-	struct capture_packet recent[RECENT];
-	unsigned n_recent;
-	bool next_known, ack_known;
-};
-
-struct flow {
-	struct rec_tuple key; /* canonical */
-	struct end ends[2];   /* the source of key, its destination */
-	uint64_t first_ns, last_ns;
-	int client;		    /* which end; -1 not known */
-	struct capture_packet syn;  /* the first of the attempt */
-	struct capture_packet last; /* but for resets */
-	uint64_t syn_ns;	    /* of the last one */
-	uint32_t syns;
-	bool answered;	/* something came of the attempt, or may have */
-	bool old_alive; /* the connection before this attempt was not over */
-	/* What ended it, if anything: CAPTURED_…, 0: nothing has. */
-	unsigned ended;
-	struct capture_packet end;
-	struct rec_captured_end before[2]; /* both ends when that came */
-	uint64_t answers_ns;
-	uint32_t ended_syns;
-	bool misfit;
-	UT_hash_handle hh;
-};
 
 struct capture_flows {
 	struct flow *flows; /* in the order of their last packets */
 	capture_tell_fn *tell;
 	void *arg;
-	uint64_t last_ns, count;
+	uint64_t last_ns;
 };
 
 int capture_flows_new(capture_tell_fn *tell, void *arg, struct capture_flows **ret)
@@ -80,22 +43,7 @@ uint64_t capture_flows_last_ns(const struct capture_flows *f)
 	return f->last_ns;
 }
 
-uint64_t capture_flows_count(const struct capture_flows *f)
-{
-	return f->count;
-}
-
 /* ---- telling --------------------------------------------------------------------------------- */
-
-static bool seq_before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
-static int end_of(const struct flow *flow, const struct capture_packet *p)
-{
-	return addr_equal(p->tuple.src, flow->key.src) && p->tuple.sport == flow->key.sport ? 0 : 1;
-}
 
 static struct rec_packet to_record(const struct capture_packet *p)
 {
@@ -157,15 +105,6 @@ static int tell(struct capture_flows *f, const struct flow *flow)
 	return f->tell(f->arg, &c.event.hdr);
 }
 
-static void note_end(struct flow *flow, unsigned what, const struct capture_packet *p)
-{
-	flow->ended = what;
-	flow->end = *p;
-	flow->ended_syns = flow->syns;
-	for (int i = 0; i < 2; i++)
-		flow->before[i] = flow->ends[i].so_far;
-}
-
 /* Is what was noted a failure after all, now that all is known that came later? */
 static bool has_failed(struct flow *flow)
 {
@@ -178,7 +117,7 @@ static bool has_failed(struct flow *flow)
 		/* An answer may still have been on its way; but not since before the SYN was sent again. */
 		if (flow->answered || flow->syns < 2)
 			return false;
-		note_end(flow, CAPTURED_UNANSWERED, &flow->syn);
+		flow_note(flow, CAPTURED_UNANSWERED, &flow->syn);
 		return true;
 	default:
 		return true;
@@ -242,7 +181,6 @@ static int flow_for(struct capture_flows *f, const struct capture_packet *p, str
 	if (HASH_COUNT(f->flows) >= FLOWS_MAX)
 		err = finish(f, f->flows);
 	*ret = flow_new(f, &key);
-	f->count += key.proto == IPPROTO_TCP;
 	if (*ret)
 		(*ret)->first_ns = p->ns;
 	return *ret ? err : -ENOMEM;
@@ -292,148 +230,7 @@ static void count_packet(struct end *end, const struct capture_packet *p)
 		e->ttl_highest = p->ttl;
 }
 
-/* ---- what packets mean ----------------------------------------------------------------------- */
-
-/* Of a reset: all of the SYN's data acknowledged, or none of it. */
-static bool answers_syn(const struct flow *flow, uint32_t ack)
-{
-	return ack == flow->syn.seq + 1 || ack == flow->syn.seq + 1 + flow->syn.payload;
-}
-
-/* Of what is no SYN: data that was not captured may have come between. */
-static bool follows_syn(const struct flow *flow, uint32_t ack)
-{
-	return ack - flow->syn.seq - 1 < 1u << 20;
-}
-
-static bool is_over(const struct flow *flow)
-{
-	return flow->ended || (flow->ends[0].so_far.did & flow->ends[1].so_far.did & CAPTURED_FIN);
-}
-
-static bool is_same_attempt(const struct flow *flow, int from, const struct capture_packet *p)
-{
-	return flow->client == from && flow->syn.seq == p->seq;
-}
-
-static void take_syn(struct flow *flow, int from, const struct capture_packet *p)
-{
-	if (flow->client == !from) {
-		flow->answered = true; /* both begin at once */
-		return;
-	}
-	if (is_same_attempt(flow, from, p)) {
-		if (p->ns < flow->syn_ns + SYN_AGAIN_NS)
-			return;
-	} else {
-		flow->client = from;
-		flow->syn = *p;
-	}
-	flow->syns++;
-	flow->syn_ns = p->ns;
-	flow->ends[from].so_far.did |= CAPTURED_SYN;
-}
-
-static void take_syn_ack(struct flow *flow, int from)
-{
-	flow->answered = true;
-	if (flow->client < 0)
-		flow->client = !from;
-	if (flow->client == from)
-		return;
-	flow->ends[from].so_far.did |= CAPTURED_SYN_ACK;
-	/* It was sent again, and now it is welcome. */
-	if (flow->ended == CAPTURED_REFUSED && flow->syns > flow->ended_syns)
-		flow->ended = 0;
-}
-
-/* Is the reset one that the other end can take for true: is it what that waits for, as far as one knows? */
-static bool reset_fits(const struct flow *flow, int from, const struct capture_packet *p)
-{
-	const struct end *own = &flow->ends[from], *other = &flow->ends[!from];
-	uint32_t fin = own->so_far.did & CAPTURED_FIN ? 1 : 0;
-
-	if (!other->ack_known && !own->next_known)
-		return true;
-	if (other->ack_known && p->seq == other->so_far.ack)
-		return true;
-	if (!own->next_known || !other->ack_known)
-		return !own->next_known || p->seq - own->so_far.next <= fin;
-	return !seq_before(p->seq, other->so_far.ack) &&
-	       !seq_before(own->so_far.next + fin, p->seq);
-}
-
-/* Did the packet just before it, of the other end, bring it about, by the rules of RFC 9293, 3.10.7.1? */
-static bool is_answer(const struct flow *flow, const struct capture_packet *p)
-{
-	const struct capture_packet *last = &flow->last;
-	uint32_t len = last->payload + !!(last->flags & TCPHDR_SYN) + !!(last->flags & TCPHDR_FIN);
-
-	if (!last->ns || end_of(flow, last) == end_of(flow, p))
-		return false;
-	if (!(p->flags & TCPHDR_ACK))
-		return last->flags & TCPHDR_ACK && p->seq == last->ack;
-	return !p->seq && p->ack == last->seq + len;
-}
-
-static void take_reset(struct flow *flow, int from, const struct capture_packet *p)
-{
-	bool begun = flow->syns && !flow->answered;
-
-	if (flow->ended && flow->ended != CAPTURED_COLLISION && !flow->misfit)
-		return;
-	if (begun && from == flow->client)
-		return; /* it gives up, or answers what it doesn't know */
-	if (begun && (!(p->flags & TCPHDR_ACK) || !answers_syn(flow, p->ack))) {
-		flow->answered = true; /* by what the client does not believe */
-		return;
-	}
-	/* Half open only, and the one that began thinks better of it; or both have closed. */
-	if (!begun && flow->client == from && !(flow->ends[from].so_far.did & CAPTURED_FIN) &&
-	    flow->ends[from].so_far.packets <= flow->syns)
-		return;
-	if (flow->ends[0].so_far.did & flow->ends[1].so_far.did & CAPTURED_FIN)
-		return;
-	flow->misfit = !begun && !reset_fits(flow, from, p);
-	flow->answers_ns = begun ? flow->syn_ns : is_answer(flow, p) ? flow->last.ns : 0;
-	note_end(flow,
-		 begun							       ? CAPTURED_REFUSED
-		 : flow->ends[0].so_far.packets + flow->ends[1].so_far.packets ? CAPTURED_RESET
-									       : CAPTURED_ALONE,
-		 p);
-}
-
-/* After a reset its sender is silent. Else the reset was somebody else's, or was not believed. */
-static bool outlives(const struct flow *flow, int from, const struct capture_packet *p)
-{
-	if ((flow->ended != CAPTURED_RESET && flow->ended != CAPTURED_ALONE) ||
-	    from != end_of(flow, &flow->end))
-		return false;
-	return p->ns > flow->end.ns + DISORDER_NS ||
-	       (p->payload && !flow->misfit && !seq_before(p->seq, flow->end.seq));
-}
-
-static void take_other(struct flow *flow, int from, const struct capture_packet *p)
-{
-	if (outlives(flow, from, p)) {
-		flow->ended = 0;
-		flow->misfit = false;
-		flow->answered = true;
-	}
-	if (!flow->syns || flow->answered)
-		return;
-	/* An answer to the SYN is missing here, but the client has got it. */
-	if (from == flow->client || follows_syn(flow, p->ack)) {
-		flow->answered = true;
-		return;
-	}
-	/* RFC 5961 section 4: a SYN for a connection that exists is answered with where that stands. */
-	if (!flow->ended && !p->payload &&
-	    (p->flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_FIN)) == TCPHDR_ACK) {
-		flow->answers_ns = flow->syn_ns;
-		note_end(flow, CAPTURED_COLLISION, p);
-	}
-}
+/* ---- packets ----------------------------------------------------------------------------------- */
 
 static int take_icmp(struct capture_flows *f, const struct capture_packet *p)
 {
@@ -454,14 +251,14 @@ static int take_icmp(struct capture_flows *f, const struct capture_packet *p)
 		return 0;
 	flow->last_ns = p->ns;
 	flow->answers_ns = flow->syn_ns;
-	note_end(flow, CAPTURED_ICMP, p);
+	flow_note(flow, CAPTURED_ICMP, p);
 	return 0;
 }
 
 /* The same addresses and ports, and another connection. */
 static int begin_anew(struct capture_flows *f, struct flow **flow, const struct capture_packet *p)
 {
-	bool empty = !(*flow)->last_ns, alive = !is_over(*flow) && (*flow)->answered;
+	bool empty = !(*flow)->last_ns, alive = !flow_is_over(*flow) && (*flow)->answered;
 	/* In a capture of several interfaces the answer may stand first. */
 	bool early = (*flow)->ended == CAPTURED_ALONE && p->ns < (*flow)->end.ns + DISORDER_NS &&
 		     (*flow)->end.ack == p->seq + 1;
@@ -496,21 +293,21 @@ int capture_flows_take(struct capture_flows *f, const struct capture_packet *p)
 	from = end_of(flow, p);
 	if (is_twice(&flow->ends[from], p))
 		return 0;
-	if (syn && !is_same_attempt(flow, from, p) && flow->client != !from)
+	if (syn && !flow_is_same_attempt(flow, from, p) && flow->client != !from)
 		err = begin_anew(f, &flow, p);
 	if (err)
 		return err;
 	flow->last_ns = p->ns;
 	if (p->flags & TCPHDR_RST) {
-		take_reset(flow, from, p);
+		flow_take_reset(flow, from, p);
 		return 0;
 	}
 	if (syn)
-		take_syn(flow, from, p);
+		flow_take_syn(flow, from, p);
 	else if (p->flags & TCPHDR_SYN)
-		take_syn_ack(flow, from);
+		flow_take_syn_ack(flow, from);
 	else
-		take_other(flow, from, p);
+		flow_take_other(flow, from, p);
 	count_packet(&flow->ends[from], p);
 	flow->last = *p;
 	return 0;

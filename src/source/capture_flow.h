@@ -21,7 +21,5 @@ int capture_flows_take(struct capture_flows *f, const struct capture_packet *p);
 int capture_flows_end(struct capture_flows *f);
 /* When the last packet came, the time of day; 0: none has. */
 uint64_t capture_flows_last_ns(const struct capture_flows *f);
-/* How many TCP connections there were. */
-uint64_t capture_flows_count(const struct capture_flows *f);
 
 #endif
