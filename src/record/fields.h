@@ -88,6 +88,9 @@ const struct field *record_fields(unsigned kind);
 const struct field *event_fields(unsigned kind);
 extern const struct field header_fields[]; /* of struct rec_hdr */
 extern const struct field tuple_fields[];  /* of struct rec_tuple */
+extern const struct field memory_fields[]; /* of struct rec_memory */
+/* Is anything of it known? */
+bool memory_is_known(const struct rec_memory *m);
 
 /* Is the field there to be shown, in this base? */
 bool field_present(const struct field *f, const void *base);
