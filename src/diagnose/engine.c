@@ -321,7 +321,8 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	judge_ledger(&(struct judge){.tl = tl, .world = w}, &best.v.connect);
 	best.v.events = events ? events : 1;
 	/* Where a packet was lost may be certain; who wanted it is what they might have told. */
-	if (best.v.certainty != CERTAINTY_CERTAIN || best.cause->rank == RANK_PLACE)
+	if (best.v.certainty != CERTAINTY_CERTAIN || best.cause->rank == RANK_PLACE ||
+	    best.v.incomplete)
 		tell_failed_lookups(tl, &best.v);
 	if (tl->open)
 		verdict_evidence(&best.v,

@@ -135,9 +135,7 @@ void fact_hook(const struct judge *j, const struct rec_event *e, struct hook_pla
 	bool nft, legacy;
 	const struct point *p = point_of_stack(j, e, &nft, &legacy);
 
-	*ret = (struct hook_place){.made_by = "a hook that is not nftables: iptables-legacy, a BPF "
-					      "program or a kernel module",
-				   .number = NF_HOOK_ANY};
+	*ret = (struct hook_place){.number = NF_HOOK_ANY};
 	ret->sure = nft;
 	ret->nftables = nft || nf & (NF_CHAIN | NF_RULE);
 	if (ret->nftables)

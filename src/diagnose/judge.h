@@ -175,7 +175,7 @@ bool nf_has_rule(const struct rec_event *e);
 struct hook_place {
 	const char *hook;    /* "LOCAL_IN", NULL unknown */
 	const char *chain;   /* where a user finds its rules: "input" */
-	const char *made_by; /* "an nftables rule" */
+	const char *made_by; /* "an nftables rule", NULL unknown */
 	uint8_t pf;	     /* NFPROTO_* of the hook, 0 unknown */
 	uint8_t number;	     /* in that family; NF_HOOK_ANY unknown */
 	bool bridged;	     /* br_netfilter called IP's hooks for a bridged packet */

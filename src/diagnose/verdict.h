@@ -29,6 +29,7 @@ struct verdict {
 		flow; /* of that event: packet direction, or local -> remote for a socket's event */
 	int service;  /* which end of flow is it: 1 dst, -1 src, 0 not known */
 	bool any_client;      /* of the service, whoever its client is */
+	bool incomplete;      /* however certain: lookups might have told more */
 	uint32_t netns;	      /* inode number, 0 unknown */
 	char netns_name[64];  /* for people, e.g. "host", "docker 0123456789ab"; may be empty */
 	char ifname[16];      /* may be empty */

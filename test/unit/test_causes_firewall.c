@@ -32,7 +32,12 @@ static void netfilter_drop_of_a_syn(void **state)
 				  "LOCAL_IN"));
 	assert_true(story_says(s, "netns server"));
 	assert_true(story_says(s, "the connection can't even begin"));
-	assert_true(story_says(s, "not nftables"));
+	assert_true(story_says(s, "does not show who decided"));
+	assert_false(story_says(s, "not nftables"));
+	assert_false(story_says(s, "could not be made"));
+	story_answer(s, Q_HOOKS)->err = -ETIMEDOUT;
+	judged(s, "netfilter-drop, certain");
+	assert_true(story_says(s, "1 lookups could not be made (ETIMEDOUT)"));
 	assert_true(story_offers(s, "iptables-legacy-save"));
 
 	/* Above the rule's own functions stands who called the hooks. */

@@ -226,6 +226,18 @@ static void list_suspects(struct judge *j, const struct dropper *d)
 		verdict_evidence(j->v, "and %u more rules may have", rules.n - RULES_SHOWN);
 }
 
+static void who_is_missing(struct judge *j, const struct dropper *d)
+{
+	j->v->incomplete = true;
+	if (d->at.made_by)
+		verdict_evidence(j->v, "the decision was made by %s", d->at.made_by);
+	else
+		verdict_evidence(j->v, "the stack does not show who decided (an nftables or "
+				       "iptables rule, a BPF program, a kernel module), and no "
+				       "list "
+				       "of the hook functions there tells it");
+}
+
 static bool judge(struct judge *j)
 {
 	struct dropper d;
@@ -242,7 +254,7 @@ static bool judge(struct judge *j)
 				       "what "
 				       "they can't keep up with");
 	if (d.from == FROM_NOTHING)
-		verdict_evidence(j->v, "the decision was made by %s", d.at.made_by);
+		who_is_missing(j, &d);
 	fix_rules(j, &d.at, &j->ev->pkt.tuple);
 	return true;
 }

@@ -124,7 +124,7 @@ static bool judge(struct judge *j)
 	else
 		verdict_evidence(j->v, "the answer to it left, made by the rule: %s",
 				 say_stack(j, e));
-	if (w.sure || !rules.exact)
+	if (w.made_by && (w.sure || !rules.exact))
 		verdict_evidence(j->v,
 				 w.sure ? "the stack shows who decided: %s"
 					: "the decision was made by %s",
