@@ -29,6 +29,8 @@
 #define AFTER_COMMAND_NS (200 * NSEC_PER_MSEC)
 /* At the end answers are waited for, but not for ever. */
 #define FINISH_NS (5 * NSEC_PER_SEC)
+/* What the start waits for the counters of all namespaces, which takes milliseconds. */
+#define SETTLE_NS (1 * NSEC_PER_SEC)
 
 static int fail(const char *sentence)
 {
@@ -280,6 +282,8 @@ static int watch(struct session *s, struct command_run *command, int signals)
 		return EXIT_FAILURE;
 	existing_admit(s);
 	(void)session_cover_hooks(s); /* verdicts say where a function has no probe */
+	if (s->enrich)
+		enrich_settle(s->enrich, SETTLE_NS);
 	say_armed(s);
 	command_go(command);
 	if (!s->ksyms)

@@ -82,11 +82,13 @@ struct enrich {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* the worker: a question, room for answers, or the end */
+	pthread_cond_t calm; /* who waits for it: it is settled */
 	int event_fd;
 
 	/* under lock */
 	bool stop;
-	bool busy; /* a question is being answered */
+	bool settled; /* the base lines are taken of all namespaces that there were */
+	bool busy;    /* a question is being answered */
 	struct question queue[QUEUE_MAX];
 	size_t head, queued;
 	struct strbuf out;
@@ -223,6 +225,10 @@ static bool worker_next(struct enrich *e, struct question *q)
 		pthread_mutex_unlock(&e->lock);
 		idle_work = counter_base_step(e->l.netns);
 		pthread_mutex_lock(&e->lock);
+		if (!idle_work && !e->settled) {
+			e->settled = true;
+			pthread_cond_broadcast(&e->calm);
+		}
 	}
 	if (!e->stop) {
 		*q = e->queue[e->head];
@@ -270,6 +276,7 @@ static void enrich_free(struct enrich *e)
 	netns_close(e->l.netns);
 	close_fd(&e->event_fd);
 	pthread_cond_destroy(&e->wake);
+	pthread_cond_destroy(&e->calm);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
 }
@@ -283,6 +290,7 @@ int enrich_open(struct enrich **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->wake, NULL);
+	pthread_cond_init(&e->calm, NULL);
 	e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = e->event_fd < 0 ? -errno : 0;
 	if (!err)
@@ -297,6 +305,18 @@ int enrich_open(struct enrich **ret)
 	}
 	*ret = e;
 	return 0;
+}
+
+void enrich_settle(struct enrich *e, uint64_t max)
+{
+	uint64_t until = now_wall() + max;
+	struct timespec end = {.tv_sec = (time_t)(until / NSEC_PER_SEC),
+			       .tv_nsec = (long)(until % NSEC_PER_SEC)};
+
+	pthread_mutex_lock(&e->lock);
+	while (!e->settled && !pthread_cond_timedwait(&e->calm, &e->lock, &end))
+		;
+	pthread_mutex_unlock(&e->lock);
 }
 
 void enrich_close(struct enrich *e)

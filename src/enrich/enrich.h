@@ -19,6 +19,11 @@ struct enrich;
 
 /* Starts the worker. 0 or a negative errno. */
 int enrich_open(struct enrich **ret);
+/*
+ * Waits until all counters' base lines are taken, but no longer than max (nanoseconds): what counts later
+ * shows in their growth.
+ */
+void enrich_settle(struct enrich *e, uint64_t max);
 /* Stops the worker, waits for it, frees everything. NULL is fine. */
 void enrich_close(struct enrich *e);
 
