@@ -195,7 +195,7 @@ static const char *foreign(uint32_t magic)
 {
 	if ((magic & 0xffff) == 0x8b1f || magic >> 16 == 0x1f8b)
 		return "this file is compressed; unpack it with gunzip: no pcapng section begins";
-	return "this is no pcapng file: no section begins";
+	return "this is neither a recording nor a capture (pcapng, pcap): no section begins";
 }
 
 static int block_take(struct reading *r)

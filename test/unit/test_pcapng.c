@@ -223,7 +223,8 @@ static void other_files_are_refused(void **state)
 	static const struct {
 		const char *file, *why;
 	} cases[] = {
-		{"#!/bin/sh\nexit 0\n", "this is no pcapng file: no section begins at byte 0"},
+		{"#!/bin/sh\nexit 0\n", "this is neither a recording nor a capture (pcapng, pcap): "
+					"no section begins"},
 		{"\x1f\x8b\x08 and more", "this file is compressed; unpack it with gunzip"},
 	};
 	(void)state;

@@ -340,7 +340,7 @@ WRONG = (
     (("replay", "--diff", "x"), 2, "--diff compares two recordings, not 1"),
     (("replay", "--netns", "/run/netns/x", "y"), 2, "--netns /run/netns/x: a recording knows no paths"),
     (("replay", "/nowhere/x"), 1, "/nowhere/x: No such file or directory"),
-    (("replay", "/etc/passwd"), 1, "/etc/passwd: this is no pcapng file: no section begins at byte 0"),
+    (("replay", "/etc/passwd"), 1, "/etc/passwd: this is neither a recording nor a capture (pcapng, pcap): no section begins at byte 0"),
     (("replay", "/tmp"), 1, "/tmp: Is a directory"),
 )
 
