@@ -338,6 +338,10 @@ void tell_programs(struct judge *j, const struct programs *ps);
 
 /* The drop under judgement, or the one that a connect() met which failed; NULL: none was seen. */
 const struct rec_event *judge_handshake_loss(const struct judge *j);
+/* Judges that drop from now on, for certain; tells what came of it, if that is how it was found. */
+void judge_at_loss(struct judge *j, const struct rec_event *loss);
+/* … and tells of the drop itself, and who is hit. */
+void tell_loss(struct judge *j);
 /* Did a connect() end, unanswered? */
 bool fact_unanswered(const struct rec_event *e);
 /* What the kernel says of the drop under judgement, and commands that show more. */

@@ -5,25 +5,18 @@
 static bool judge(struct judge *j)
 {
 	const uint8_t flags = TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST;
-	const struct rec_event *e = j->ev, *loss = judge_handshake_loss(j);
+	const struct rec_event *loss = judge_handshake_loss(j);
 
 	if (!loss || (loss->pkt.tcp_flags & flags) != (TCPHDR_SYN | TCPHDR_ACK))
 		return false;
-	if (loss != e)
-		verdict_evidence(j->v, "the connection then failed with %s in %s",
-				 e->sock.err ? errno_name(e->sock.err) : "no error",
-				 say_netns(j, e->hdr.netns));
-	j->ev = loss;
-	j->v->certainty = CERTAINTY_CERTAIN;
+	judge_at_loss(j, loss);
 	verdict_explain(j->v,
 			"%s answered %s, but this host dropped the answer, in %s: the client waits "
 			"for "
 			"it in vain. Who wanted that is not told.",
 			say_src(&loss->pkt.tuple), say_dst(&loss->pkt.tuple),
 			say_netns(j, loss->hdr.netns));
-	tell_drop(j);
-	verdict_evidence(j->v, "%s", say_stack(j, loss));
-	hit_all(j);
+	tell_loss(j);
 	return true;
 }
 

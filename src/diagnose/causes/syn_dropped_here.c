@@ -23,6 +23,25 @@ const struct rec_event *judge_handshake_loss(const struct judge *j)
 	return track_weight(j->ev, j->world) == WEIGHT_HARD ? j->ev : NULL;
 }
 
+void judge_at_loss(struct judge *j, const struct rec_event *loss)
+{
+	const struct rec_event *e = j->ev;
+
+	if (loss != e)
+		verdict_evidence(j->v, "the connection then failed with %s in %s",
+				 e->sock.err ? errno_name(e->sock.err) : "no error",
+				 say_netns(j, e->hdr.netns));
+	j->ev = loss;
+	j->v->certainty = CERTAINTY_CERTAIN;
+}
+
+void tell_loss(struct judge *j)
+{
+	tell_drop(j);
+	verdict_evidence(j->v, "%s", say_stack(j, j->ev));
+	hit_all(j);
+}
+
 /* Tried, and nothing seen leaving: no drop was seen either, so that is an inference. */
 static bool judge_unseen(struct judge *j)
 {
@@ -49,26 +68,19 @@ static bool judge_unseen(struct judge *j)
 
 static bool judge(struct judge *j)
 {
-	const struct rec_event *e = j->ev, *loss = judge_handshake_loss(j);
+	const struct rec_event *loss = judge_handshake_loss(j);
 
 	if (!loss)
 		return judge_unseen(j);
 	if (!packet_is_syn(&loss->pkt))
 		return false;
-	if (loss != e)
-		verdict_evidence(j->v, "the connection then failed with %s in %s",
-				 e->sock.err ? errno_name(e->sock.err) : "no error",
-				 say_netns(j, e->hdr.netns));
-	j->ev = loss;
-	j->v->certainty = CERTAINTY_CERTAIN;
+	judge_at_loss(j, loss);
 	verdict_explain(j->v,
 			"A SYN to %s was dropped on this host, in %s, so no answer can come. Who "
 			"wanted "
 			"that is not told.",
 			say_dst(&loss->pkt.tuple), say_netns(j, loss->hdr.netns));
-	tell_drop(j);
-	verdict_evidence(j->v, "%s", say_stack(j, loss));
-	hit_all(j);
+	tell_loss(j);
 	return true;
 }
 
