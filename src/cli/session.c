@@ -243,7 +243,7 @@ static void tell_end(struct session *s, const struct timeline *tl)
 
 static void judge(struct session *s, struct timeline *tl)
 {
-	struct diagnose_loss loss = {.lost = tl->cut > 0 ||
+	struct diagnose_loss loss = {.lost = tl->cut > 0 || track_forgot(s->track, tl) ||
 					     (s->lost && s->lost_ns >= tl->first_ns)};
 	struct verdict v = {0};
 	const struct verdict *told;

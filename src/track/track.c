@@ -43,6 +43,7 @@ struct track {
 	struct world *world;
 	struct store store;
 	uint64_t evicted;
+	uint64_t forgot_ns; /* when something happened last to any of those that had to make room */
 	uint64_t answered_ns; /* when the last answer came, whatever the question */
 	VEC(struct question) questions;
 	size_t question_at; /* those before it are asked */
@@ -109,6 +110,8 @@ static void make_room(struct track *t, uint64_t now)
 			continue;
 		if (!over && e->tl.state == TIMELINE_RIPENING)
 			t->evicted++;
+		if (!over && e->tl.last_ns > t->forgot_ns)
+			t->forgot_ns = e->tl.last_ns;
 		entry_free(&t->store, e);
 	}
 }
@@ -455,6 +458,20 @@ bool track_waits(const struct track *t)
 uint64_t track_evicted(const struct track *t)
 {
 	return t->evicted;
+}
+
+bool track_forgot(const struct track *t, const struct timeline *tl)
+{
+	uint64_t began = tl->first_ns;
+
+	timeline_each_event(tl, e) {
+		uint64_t first =
+			e->mem.connect.began_ns ? e->mem.connect.began_ns : e->mem.syn_first_ns;
+
+		if (first && first < began)
+			began = first;
+	}
+	return t->forgot_ns >= began;
 }
 
 void track_on_repeat(struct track *t, void (*fn)(void *arg, uint64_t verdict_id), void *arg)

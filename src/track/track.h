@@ -106,6 +106,8 @@ uint64_t track_next_ns(const struct track *t);
 bool track_waits(const struct track *t);
 /* Timelines given up for want of room before they were judged. */
 uint64_t track_evicted(const struct track *t);
+/* May something that happened to tl's connection be among what had to make room? */
+bool track_forgot(const struct track *t, const struct timeline *tl);
 
 /* Called for each failure event that belongs to an already judged timeline. */
 void track_on_repeat(struct track *t, void (*fn)(void *arg, uint64_t verdict_id), void *arg);

@@ -38,6 +38,27 @@ static void timelines_are_bounded_and_lost_ones_counted(void **state)
 	assert_int_equal(track_evicted(f->track), many - kept);
 }
 
+static void what_made_room_may_have_been_of_a_connection_that_goes_on(void **state)
+{
+	const struct rec_tuple t = tcp("10.0.1.9", 1, "10.0.2.9", 80);
+	struct rec_event e = event_make(REC_RST_RECV, &t, T0 + 3 * TIMELINES);
+	struct fixture *f = *state;
+	struct timeline *tl;
+
+	for (unsigned i = 0; i < 2 * TIMELINES; i++)
+		nth(f, REC_RST_RECV, i, T0 + i);
+	all_ripe(f, 1);
+	happens(f, &e); /* it began after all that had to go */
+	assert_int_equal(ripe(f, UINT64_MAX - 1, 1, &tl), 1);
+	assert_false(track_forgot(f->track, tl));
+	e = event_make(REC_RST_RECV, &(struct rec_tuple){0}, T0 + 3 * TIMELINES);
+	e.pkt.tuple = tcp("10.0.1.9", 2, "10.0.2.9", 80);
+	e.mem.connect.began_ns = T0 + 1; /* … and this one before */
+	happens(f, &e);
+	assert_int_equal(ripe(f, UINT64_MAX - 1, 1, &tl), 1);
+	assert_true(track_forgot(f->track, tl));
+}
+
 static void the_oldest_go_first(void **state)
 {
 	struct fixture *f = *state;
@@ -240,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		track_test(timelines_are_bounded_and_lost_ones_counted),
+		track_test(what_made_room_may_have_been_of_a_connection_that_goes_on),
 		track_test(the_oldest_go_first),
 		track_test(what_was_judged_or_never_failed_is_no_loss),
 		track_test(bytes_are_bounded_and_lost_ones_counted),
