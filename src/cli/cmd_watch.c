@@ -229,7 +229,7 @@ static void loop(struct inflow *in, struct command_run *command, int signals)
 	bool was_running = command->pid != 0;
 
 	while (!session_enough(s)) {
-		uint64_t now = now_mono(), next = session_next_ns(s);
+		uint64_t now = now_mono(), next = inflow_next_ns(in);
 
 		if (now >= end)
 			return;
@@ -253,6 +253,7 @@ static void finish(struct inflow *in)
 	uint64_t until = now_mono() + FINISH_NS;
 
 	inflow_take(in);
+	inflow_take(in); /* what waited the first time is from before the end, too */
 	while (s->enrich && track_waits(s->track) && now_mono() < until && !session_enough(s)) {
 		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
 

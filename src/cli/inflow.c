@@ -33,7 +33,7 @@ static void add_lookup(void *inflow, const struct rec_hdr *rec)
 
 	if (!a || rec->kind != REC_ANSWER)
 		return;
-	while (a > in->order.v && rec_of(in, a - 1)->kind != REC_ANSWER)
+	while (a > in->order.v && a[-1].lookup && rec_of(in, a - 1)->kind != REC_ANSWER)
 		(--a)->ns = rec->mono_ns;
 }
 
@@ -46,21 +46,40 @@ static int by_time(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
+/* Those that waited are all that is kept. */
+static void forget_taken(struct inflow *in)
+{
+	struct strbuf waiting = {0};
+	size_t n = 0;
+
+	for (size_t i = in->taken; i < in->order.n; i++) {
+		struct arrival a = in->order.v[i];
+		const struct rec_hdr *rec = rec_of(in, &a);
+
+		a.at = waiting.len;
+		strbuf_addn(&waiting, (const char *)rec, rec->size);
+		if (waiting.len > a.at) /* else out of memory */
+			in->order.v[n++] = a;
+	}
+	strbuf_free(&in->recs);
+	in->recs = waiting;
+	in->order.n = n;
+	in->taken = 0;
+}
+
 void inflow_take(struct inflow *in)
 {
 	struct session *s = in->s;
 	uint64_t now = now_mono(); /* all until then is there to be taken */
 
-	in->order.n = 0;
-	strbuf_reset(&in->recs);
 	if (s->enrich)
 		enrich_take(s->enrich, add_lookup, in);
 	live_take(s->live, add_event, in);
 	session_trace_take(s);
 	if (in->order.n)
 		qsort(in->order.v, in->order.n, sizeof(*in->order.v), by_time);
-	for (size_t i = 0; i < in->order.n && !session_enough(s); i++) {
-		const struct arrival *a = &in->order.v[i];
+	while (in->taken < in->order.n && in->order.v[in->taken].ns <= now && !session_enough(s)) {
+		const struct arrival *a = &in->order.v[in->taken++];
 
 		session_step_to(s, a->ns);
 		if (a->lookup)
@@ -68,7 +87,15 @@ void inflow_take(struct inflow *in)
 		else
 			session_event(s, rec_of(in, a));
 	}
+	forget_taken(in);
 	session_step(s, now);
+}
+
+uint64_t inflow_next_ns(const struct inflow *in)
+{
+	uint64_t next = session_next_ns(in->s);
+
+	return in->order.n && in->order.v[0].ns < next ? in->order.v[0].ns : next;
 }
 
 void inflow_free(struct inflow *in)

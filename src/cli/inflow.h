@@ -17,10 +17,16 @@ struct inflow {
 		bool lookup;
 	})
 	order;
+	size_t taken; /* of order; the others happened while the last ones were taken */
 };
 
-/* Takes all that is there, and steps through what is due until now. */
+/*
+ * Takes what has happened until now, and steps through what is due. What happens meanwhile waits for the
+ * next time: of that, not all may be there yet.
+ */
 void inflow_take(struct inflow *in);
+/* CLOCK_MONOTONIC, when there is something to do even if nothing else comes in; UINT64_MAX: never. */
+uint64_t inflow_next_ns(const struct inflow *in);
 void inflow_free(struct inflow *in);
 
 #endif

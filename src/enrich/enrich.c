@@ -240,9 +240,11 @@ static bool worker_next(struct enrich *e, struct question *q)
 	return e->busy;
 }
 
-static void worker_done(struct enrich *e)
+/* The answer's time is when it can be taken: whoever takes what there is has all that is older. */
+static void worker_done(struct enrich *e, int err)
 {
 	pthread_mutex_lock(&e->lock);
+	answer_add(&e->l, err);
 	out_publish(e, &e->l.out);
 	e->busy = false;
 	pthread_mutex_unlock(&e->lock);
@@ -260,8 +262,7 @@ static void *worker_main(void *arg)
 		e->l.out.oom = false;
 		e->l.count = 0;
 		netns_need(e->l.netns, q.event_ns);
-		answer_add(&e->l, question_answer(e));
-		worker_done(e);
+		worker_done(e, question_answer(e));
 	}
 	return NULL;
 }

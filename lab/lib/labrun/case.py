@@ -115,7 +115,8 @@ def _judge(case, options, numbers, seen, watcher):
     weaker = match.weaker(wanted, case.weaker, *rest) if options.weaker else None
     if weaker:
         return Result("ok", detail=seen, verdicts=names, weaker=weaker)
-    return Result("not ok", "wrong verdicts", "\n".join(problems) + watcher.errors(), verdicts=names)
+    lines = [*problems, match.summary(watcher.lines[-1])]
+    return Result("not ok", "wrong verdicts", "\n".join(lines) + watcher.errors(), verdicts=names)
 
 
 def run(case, options, show):

@@ -86,6 +86,12 @@ def _show(verdict):
     return lines
 
 
+def summary(line):
+    """What the last line says that may be why a verdict is missing."""
+    counted = {key: value for key, value in line.items() if key not in ("type", "verdicts", "counts")}
+    return f"summary: {json.dumps(counted)}"
+
+
 def compare(wanted, verdicts, allow_other, addresses):
     """Lines that tell every difference; none if the verdicts are exactly the wanted ones."""
     left, problems = list(verdicts), []
