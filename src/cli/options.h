@@ -136,4 +136,11 @@ struct doctor_options {
 
 extern const struct option_def doctor_option_defs[];
 
+struct addr2line_options {
+	const char *vmlinux;
+	bool help;
+};
+
+extern const struct option_def addr2line_option_defs[];
+
 #endif

@@ -152,6 +152,14 @@ const struct option_def doctor_option_defs[] = {
 	 .help = "print this", .group = "Options"},
 	{NULL},
 };
+
+const struct option_def addr2line_option_defs[] = {
+	{"vmlinux", 0, OPT_STRING, .arg = "FILE", .offset = offsetof(struct addr2line_options, vmlinux), .max = 4095,
+	 .help = "a kernel with debug information, any (default: that of the running one)", .group = "Options"},
+	{"help", 'h', OPT_FLAG, .offset = offsetof(struct addr2line_options, help),
+	 .help = "print this", .group = "Options"},
+	{NULL},
+};
 /* clang-format on */
 
 #define FAMILY_4 1u
