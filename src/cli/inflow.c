@@ -57,6 +57,7 @@ void inflow_take(struct inflow *in)
 		enrich_take(s->enrich, add_lookup, in);
 	live_take(s->live, add_event, in);
 	session_trace_take(s);
+	session_take_sources(s);
 	if (in->order.n)
 		qsort(in->order.v, in->order.n, sizeof(*in->order.v), by_time);
 	for (size_t i = 0; i < in->order.n && !session_enough(s); i++) {

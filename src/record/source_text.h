@@ -14,6 +14,8 @@ struct source_line { /* points into the text */
 	const char *function;
 	const char *place; /* "net/ipv4/tcp_ipv4.c:2226" */
 	int function_len, place_len;
+	int file_len; /* of place: without the line */
+	uint32_t line;
 };
 
 /* Takes a text apart: how many lines; what isn't such a text has none. */
