@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Source lines: with a made-up vmlinux that has the running kernel's build id, and functions where it has them."""
+import ctypes.util
 import json
 import os
 import re
@@ -143,3 +144,34 @@ def addr2line(sandbox):
             assert re.fullmatch(r"tcp_v4_rcv\+0x100/0x[0-9a-f]+:\n"
                                 r"inner2 at include/net/inner\.h:2\n"
                                 r" \(inlined by\) tcp_v4_rcv at net/ipv4/tcp_v4_rcv\.c:200\n", out), out
+
+
+@case("debug information is fetched where DEBUGINFOD_URLS says")
+def debuginfod(sandbox):
+    if not ctypes.util.find_library("debuginfod"):
+        raise Skip("there is no libdebuginfod")
+    with tempfile.TemporaryDirectory() as folder:
+        sandbox.env.update(XDG_CACHE_HOME=os.path.join(folder, "cache"), DEBUGINFOD_URLS=f"file://{folder}",
+                           DEBUGINFOD_CACHE_PATH=os.path.join(folder, "fetched"))
+        os.makedirs(os.path.join(folder, "buildid", build_id()))
+        os.rename(vmlinux(folder, build_id()), os.path.join(folder, "buildid", build_id(), "debuginfo"))
+        findings = json.loads(sandbox.call("doctor", "--json")[1])["findings"]
+        lines = next(one for one in findings if one["name"] == "source lines")
+        if not lines["detail"].startswith("to be fetched"):
+            raise Skip("this kernel's debug information is installed")
+        assert lines["ok"], lines
+        status, out, err = sandbox.call("addr2line", "tcp_v4_rcv+0x100")
+        assert (status, err) == (0, "") and "tcp_v4_rcv at net/ipv4/tcp_v4_rcv.c:200" in out, out + err
+
+
+@case("without debug information doctor names the packages")
+def packages(sandbox):
+    sandbox.env.pop("DEBUGINFOD_URLS", None)
+    findings = json.loads(sandbox.call("doctor", "--json")[1])["findings"]
+    lines = next(one for one in findings if one["name"] == "source lines")
+    if lines["ok"]:
+        raise Skip("this kernel's debug information is installed")
+    assert f"linux-image-{os.uname().release}-dbg (Debian)" in lines["detail"], lines
+    status, out, err = sandbox.call("addr2line", "tcp_v4_rcv+0x100")
+    assert (status, out) == (1, ""), out
+    assert err.startswith("tcpwhy: no debug information of kernel ") and "tcpwhy doctor" in err, err
