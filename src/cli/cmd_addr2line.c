@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tcpwhy addr2line: the source lines of places as stack traces name them. */
 #include "cli/cli.h"
+#include "out/fields_out.h"
 #include "record/source_text.h"
 #include "sym/lines.h"
 
@@ -44,21 +45,27 @@ static bool parse_place(const char *word, struct place *ret)
 	return true;
 }
 
-/* As scripts/faddr2line of the kernel writes it, innermost first. */
+/* As scripts/faddr2line of the kernel writes it, innermost first. A file may have any names. */
 static void print_match(const struct place *p, const struct lines_match *m, bool first)
 {
 	struct source_line lines[SOURCE_LINES_MAX];
-	size_t n = source_lines(m->source, lines), innermost = n - 1;
+	size_t n = source_lines(m->source, lines);
+	_cleanup_strbuf_ struct strbuf line = {0};
 
 	printf("%s%s+0x%llx/0x%llx%s%s%s:\n", first ? "" : "\n", p->name,
 	       (unsigned long long)p->at.offset, (unsigned long long)m->size,
 	       p->module[0] ? " [" : "", p->module, p->module[0] ? "]" : "");
 	if (!n)
 		printf("no line is known\n");
-	while (n-- > 0)
-		printf("%s%.*s at %.*s\n", n < innermost ? " (inlined by) " : "",
-		       lines[n].function_len, lines[n].function, lines[n].place_len,
-		       lines[n].place);
+	for (size_t i = n; i-- > 0;) {
+		_cleanup_strbuf_ struct strbuf text = {0};
+
+		strbuf_addf(&text, "%.*s at %.*s", lines[i].function_len, lines[i].function,
+			    lines[i].place_len, lines[i].place);
+		strbuf_reset(&line);
+		escape_text(text.s ? text.s : "", &line);
+		printf("%s%s\n", i + 1 < n ? " (inlined by) " : "", line.s ? line.s : "");
+	}
 }
 
 static int print_place(struct lines *l, const struct place *p, bool *first)
