@@ -10,7 +10,7 @@ deps_packages()
 		build)
 			echo gcc libc6-dev clang bpftool meson ninja-build pkgconf python3 libbpf-dev \
 				libmnl-dev libnetfilter-conntrack-dev libnftables-dev libjansson-dev libcap-dev \
-				libpcap0.8-dev libzstd-dev uthash-dev
+				libpcap0.8-dev libzstd-dev libdw-dev uthash-dev
 			;;
 		lab) echo python3 iproute2 iptables nftables conntrack ethtool procps ;;
 		test) echo libcmocka-dev shellcheck clang-format tshark tcpdump zstd ;;

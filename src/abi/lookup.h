@@ -261,6 +261,7 @@ struct rec_symbol {
 	u64 func_size; /* 0 unknown */
 	char name[80];
 	char module[32];
+	char source[464]; /* the lines that it comes from (record/source_text.h), "" unknown */
 };
 
 struct rec_answer {

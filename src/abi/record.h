@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 6
+#define REC_VERSION 7
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -448,7 +448,7 @@ REC_ASSERT_SIZE(rec_nfqueue, 88);
 REC_ASSERT_SIZE(rec_link, 112);
 REC_ASSERT_SIZE(rec_ct_top, 88);
 REC_ASSERT_SIZE(rec_ports, 168);
-REC_ASSERT_SIZE(rec_symbol, 176);
+REC_ASSERT_SIZE(rec_symbol, 640);
 REC_ASSERT_SIZE(rec_answer, 72);
 
 #endif

@@ -4,6 +4,7 @@
 #include "enrich/enrich.h"
 #include "source/live.h"
 #include "sym/ksyms.h"
+#include "sym/lines.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@ struct finding {
 	const char *name;
 	bool ok;
 	const char *what; /* what it gives */
-	char detail[320]; /* how, or what is missing and what is lost by that */
+	char detail[400]; /* how, or what is missing and what is lost by that */
 };
 
 typedef VEC(struct finding) finding_vec;
@@ -97,6 +98,26 @@ static void look_at_symbols(finding_vec *all, int err)
 		add(all, "kallsyms", true, "function names in stacks", "readable");
 }
 
+static void look_at_sources(finding_vec *all)
+{
+	static const char name[] = "source lines", what[] = "file and line of stack frames";
+	_cleanup_strbuf_ struct strbuf why = {0};
+	struct lines *l = NULL;
+	struct utsname u;
+
+	uname(&u);
+	if (lines_open(&(struct lines_options){0}, &l, &why) < 0)
+		add(all, name, false, what,
+		    "%s; they are in linux-image-%s-dbg (Debian), linux-image-%s-dbgsym (Ubuntu), "
+		    "kernel-debuginfo (Fedora), or on a server of DEBUGINFOD_URLS",
+		    why.s ? why.s : "out of memory", u.release, u.release);
+	else if (*lines_path(l))
+		add(all, name, true, what, "from %s", lines_path(l));
+	else
+		add(all, name, true, what, "to be fetched from the servers of DEBUGINFOD_URLS");
+	lines_close(l);
+}
+
 static void ignore_entry(void *arg, const struct rec_ct *ct)
 {
 	(void)arg;
@@ -162,6 +183,7 @@ int cmd_doctor(const struct doctor_options *o)
 	int err = look_at_kernel(o, ksyms, &all, &tier);
 
 	look_at_symbols(&all, no_symbols);
+	look_at_sources(&all);
 	look_at_lookups(&all);
 	if (o->json)
 		print_json(&all, tier);

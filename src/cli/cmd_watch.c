@@ -10,6 +10,7 @@
 #include "cli/inflow.h"
 #include "cli/recorder.h"
 #include "cli/session.h"
+#include "cli/sources.h"
 #include "record/reason.h"
 #include "record/record.h"
 
@@ -133,6 +134,19 @@ static int start_recorder(struct session *s)
 	return err;
 }
 
+/* Without debug information frames stay function and offset; a file that was given has to fit. */
+static int find_lines(const struct watch_options *o, struct lines **ret)
+{
+	struct lines_options lo = {.vmlinux = o->vmlinux};
+	_cleanup_strbuf_ struct strbuf why = {0};
+	int err = lines_open(&lo, ret, &why);
+
+	if (!err || !o->vmlinux)
+		return 0;
+	fprintf(stderr, "tcpwhy: --vmlinux: %s\n", why.s ? why.s : strerror(-err));
+	return err;
+}
+
 /*
  * "tcpwhy: armed: tracepoint tier, 10 probes": whoever starts failures after this line will see
  * them.
@@ -225,6 +239,7 @@ static void loop(struct inflow *in, struct command_run *command, int signals)
 		{.fd = signals, .events = POLLIN},
 		{.fd = s->enrich ? enrich_fd(s->enrich) : -1, .events = POLLIN},
 		{.fd = s->trace ? nft_trace_fd(s->trace) : -1, .events = POLLIN},
+		{.fd = s->sources ? sources_fd(s->sources) : -1, .events = POLLIN},
 	};
 	bool was_running = command->pid != 0;
 
@@ -254,6 +269,12 @@ static void finish(struct inflow *in)
 
 	inflow_take(in);
 	inflow_take(in); /* what waited the first time is from before the end, too */
+	while (now_mono() < session_sources_until(s)) {
+		struct pollfd fd = {.fd = sources_fd(s->sources), .events = POLLIN};
+
+		poll(&fd, 1, timeout_ms(now_mono(), session_sources_until(s)));
+		session_take_sources(s);
+	}
 	while (s->enrich && track_waits(s->track) && now_mono() < until && !session_enough(s)) {
 		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
 
@@ -270,12 +291,15 @@ static int watch(struct session *s, struct command_run *command, int signals)
 	struct config config;
 
 	session_load_symbols(s);
-	if (config_fill(s->o, &config) < 0 || start_live(s, command, &config) < 0)
+	if (find_lines(s->o, &s->lines) < 0 || config_fill(s->o, &config) < 0 ||
+	    start_live(s, command, &config) < 0)
 		return EXIT_FAILURE;
 	if (s->o->record.path && start_recorder(s) < 0)
 		return EXIT_FAILURE;
 	(void)enrich_prepare(); /* else it is done later, by who may not be allowed to any more */
 	drop_privileges();
+	if (s->lines && sources_open(s->lines, &s->sources) < 0)
+		fprintf(stderr, "tcpwhy: no source lines: no thread can be started\n");
 	/* Without lookups there are still verdicts, less certain ones. */
 	if (enrich_open(&s->enrich) < 0)
 		fprintf(stderr, "tcpwhy: no lookups: %s\n", strerror(errno));

@@ -76,6 +76,7 @@ void inflow_take(struct inflow *in)
 		enrich_take(s->enrich, add_lookup, in);
 	live_take(s->live, add_event, in);
 	session_trace_take(s);
+	session_take_sources(s);
 	if (in->order.n)
 		qsort(in->order.v, in->order.n, sizeof(*in->order.v), by_time);
 	while (in->taken < in->order.n && in->order.v[in->taken].ns <= now && !session_enough(s)) {

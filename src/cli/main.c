@@ -15,6 +15,7 @@ static int run_watch(int argc, char *const *argv);
 static int run_explain(int argc, char *const *argv);
 static int run_doctor(int argc, char *const *argv);
 static int run_hooks(int argc, char *const *argv);
+static int run_addr2line(int argc, char *const *argv);
 static int run_record(int argc, char *const *argv);
 static int run_replay(int argc, char *const *argv);
 
@@ -33,6 +34,8 @@ static const struct command commands[] = {
 	 run_doctor},
 	{"hooks", "tcpwhy hooks [options]", "every netfilter hook in call order, and whose it is",
 	 run_hooks},
+	{"addr2line", "tcpwhy addr2line FUNC+0xOFF...", "the source lines of places in the kernel",
+	 run_addr2line},
 };
 
 /* "tcpwhy: <sentence>" on stderr. */
@@ -218,6 +221,23 @@ static int run_hooks(int argc, char *const *argv)
 	else
 		(void)hooks_options_check(&o, &err);
 	return err.s ? usage_error(&err) : cmd_hooks(&o);
+}
+
+static int run_addr2line(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct addr2line_options o = {0};
+	int next = 0;
+	bool dashes;
+
+	if (options_parse(addr2line_option_defs, &o, argc, argv, &next, &dashes, &err))
+		return usage_error(&err);
+	if (o.help)
+		return print_command_help("addr2line", addr2line_option_defs);
+	if (next < argc)
+		return cmd_addr2line(&o, argc - next, argv + next);
+	strbuf_add(&err, "addr2line needs a place: tcpwhy addr2line tcp_v4_rcv+0x596");
+	return usage_error(&err);
 }
 
 static int unknown_command(const char *word)

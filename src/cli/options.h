@@ -107,9 +107,10 @@ struct watch_options {
 	uint64_t count;	   /* verdicts */
 	uint64_t duration; /* nanoseconds */
 
-	uint64_t ready_fd; /* 0 none */
-	const char *btf;   /* BTF file, NULL: the kernel's own */
-	int tiers;	   /* as in struct live_options */
+	uint64_t ready_fd;   /* 0 none */
+	const char *btf;     /* BTF file, NULL: the kernel's own */
+	const char *vmlinux; /* file with debug information, NULL: what is found */
+	int tiers;	     /* as in struct live_options */
 	bool nft_trace;
 	struct record_options record;
 	bool diff; /* replay: of two recordings */
@@ -135,5 +136,12 @@ struct doctor_options {
 };
 
 extern const struct option_def doctor_option_defs[];
+
+struct addr2line_options {
+	const char *vmlinux;
+	bool help;
+};
+
+extern const struct option_def addr2line_option_defs[];
 
 #endif

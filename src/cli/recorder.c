@@ -259,7 +259,10 @@ static void add_symbol(struct recorder *r, const struct world *w, uint64_t addr)
 {
 	const struct rec_symbol *sym = addr ? world_symbol(w, addr) : NULL;
 
-	if (!sym || world_symbol(r->written, addr))
+	const struct rec_symbol *written = sym ? world_symbol(r->written, addr) : NULL;
+
+	/* Its source line may have been found since. */
+	if (!sym || (written && (written->source[0] || !sym->source[0])))
 		return;
 	pcapng_record(&r->writer, &sym->hdr, NULL, NULL);
 	world_add(r->written, &sym->hdr);

@@ -3,6 +3,7 @@
 
 #include "cli/recorder.h"
 #include "cli/replay.h"
+#include "cli/sources.h"
 #include "diagnose/engine.h"
 #include "record/record.h"
 
@@ -11,6 +12,8 @@
  * not all the time.
  */
 #define SYMBOLS_AGAIN_NS NSEC_PER_SEC
+/* As long a verdict waits for the source lines of its stack: the first take that on a slow machine. */
+#define SOURCES_NS (5 * NSEC_PER_SEC)
 
 static void print_repeat(void *arg, const struct verdict *v, uint64_t count, uint64_t total)
 {
@@ -63,6 +66,8 @@ void session_close(struct session *s)
 	enrich_close(s->enrich);
 	nft_trace_close(s->trace);
 	live_close(s->live);
+	sources_close(s->sources);
+	lines_close(s->lines);
 	recorder_close(s->recorder);
 	incidents_free(s->incidents);
 	track_free(s->track);
@@ -81,6 +86,7 @@ void session_load_symbols(struct session *s)
 		return;
 	ksyms_free(s->ksyms);
 	s->ksyms = again;
+	ksyms_locate(again, (const char *const[]){"_stext"}, 1, &s->stext);
 }
 
 /* call: the address is one that a call returns to, which may already be the next function's. */
@@ -117,6 +123,48 @@ static void resolve_event(struct session *s, const struct rec_event *e)
 		resolve(s, e->mem.ct_end.stack[i], true);
 	resolve(s, e->nf.function, false);
 	resolve(s, e->nf.expr_function, false);
+}
+
+/* ---- source lines ---------------------------------------------------------------------------- */
+
+static void want_sources(struct session *s, const uint64_t *addrs, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const struct rec_symbol *sym = world_symbol(s->world, addrs[i]);
+
+		if (sym)
+			sources_ask(s->sources, sym, s->stext);
+	}
+}
+
+/* Of what may get a verdict, or is shown with its stack. */
+static void want_event_sources(struct session *s, const struct rec_event *e)
+{
+	if (track_weight(e, s->world) == WEIGHT_NONE && !(s->o->all && s->o->stacks))
+		return;
+	want_sources(s, &e->location, 1);
+	want_sources(s, e->kstack, e->nr_kstack);
+	want_sources(s, e->mem.ct_end.stack, e->mem.ct_end.nr_stack);
+}
+
+static void add_source(void *session, const struct rec_symbol *sym)
+{
+	struct session *s = session;
+
+	track_add(s->track, &sym->hdr);
+}
+
+void session_take_sources(struct session *s)
+{
+	if (s->sources)
+		sources_take(s->sources, add_source, s);
+}
+
+uint64_t session_sources_until(const struct session *s)
+{
+	uint64_t since = s->sources ? sources_busy_since(s->sources) : 0;
+
+	return since ? since + SOURCES_NS : 0;
 }
 
 static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
@@ -157,6 +205,8 @@ void session_event(void *session, struct rec_hdr *rec)
 	if (s->recorder)
 		recorder_record(s->recorder, rec, s->world);
 	track_add(s->track, rec);
+	if (s->sources)
+		want_event_sources(s, (const struct rec_event *)rec);
 }
 
 void session_lookup(void *session, const struct rec_hdr *rec)
@@ -285,7 +335,8 @@ void session_step(struct session *s, uint64_t now)
 	if (s->live && now >= session_cover_next_ns(s))
 		(void)session_cover_hooks(s);
 	ask_all(s);
-	while (!session_enough(s) && (tl = track_ripe(s->track, now)))
+	while (now >= session_sources_until(s) && !session_enough(s) &&
+	       (tl = track_ripe(s->track, now)))
 		judge(s, tl);
 	incidents_tell(s->incidents, now);
 }
@@ -294,7 +345,9 @@ uint64_t session_next_ns(const struct session *s)
 {
 	uint64_t ripe = track_next_ns(s->track);
 	uint64_t cover = s->live ? session_cover_next_ns(s) : UINT64_MAX;
+	uint64_t until = session_sources_until(s);
 
+	ripe = ripe > until ? ripe : until;
 	return ripe < cover ? ripe : cover;
 }
 

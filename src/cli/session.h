@@ -13,6 +13,7 @@
 #include "track/track.h"
 
 struct recorder;
+struct sources;
 struct replay;
 
 struct session {
@@ -33,6 +34,9 @@ struct session {
 	bool trace_lost;	 /* that it lost messages has been said */
 	struct ksyms *ksyms;	 /* NULL: addresses are hidden */
 	uint64_t ksyms_ns;
+	struct lines *lines;	 /* NULL: no debug information */
+	struct sources *sources; /* NULL: source lines are not to be had */
+	uint64_t stext;		 /* the address of _stext, 0 unknown */
 	struct world *world;
 	struct derive derive;
 	struct track *track;
@@ -72,6 +76,10 @@ void session_trace_take(struct session *s);
 /* Says what was lost in all. */
 void session_trace_end(const struct session *s);
 void session_load_symbols(struct session *s);
+/* Takes the source lines that were found. */
+void session_take_sources(struct session *s);
+/* Until when they are waited for, CLOCK_MONOTONIC; 0: none is. */
+uint64_t session_sources_until(const struct session *s);
 void session_print_summary(struct session *s, bool command, int status);
 
 #endif

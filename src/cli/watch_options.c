@@ -86,6 +86,8 @@ static const struct option_word tier_words[] = {
 	 .help = "write a line to this file descriptor once everything is attached"}, \
 	{"btf", 0, OPT_STRING, .arg = "FILE", FIELD(btf), OTHER, .max = 4095, \
 	 .help = "the kernel's types, for a kernel that carries none"}, \
+	{"vmlinux", 0, OPT_STRING, .arg = "FILE", FIELD(vmlinux), OTHER, .max = 4095, \
+	 .help = "the running kernel with debug information, for source lines"}, \
 	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words, \
 	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"}, \
 	{"nft-trace", 0, OPT_FLAG, FIELD(nft_trace), OTHER, \
@@ -149,6 +151,14 @@ const struct option_def doctor_option_defs[] = {
 	{"json", 0, OPT_FLAG, .offset = offsetof(struct doctor_options, json),
 	 .help = "one JSON object a line", .group = "Options"},
 	{"help", 'h', OPT_FLAG, .offset = offsetof(struct doctor_options, help),
+	 .help = "print this", .group = "Options"},
+	{NULL},
+};
+
+const struct option_def addr2line_option_defs[] = {
+	{"vmlinux", 0, OPT_STRING, .arg = "FILE", .offset = offsetof(struct addr2line_options, vmlinux), .max = 4095,
+	 .help = "a kernel with debug information, any (default: that of the running one)", .group = "Options"},
+	{"help", 'h', OPT_FLAG, .offset = offsetof(struct addr2line_options, help),
 	 .help = "print this", .group = "Options"},
 	{NULL},
 };

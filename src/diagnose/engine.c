@@ -161,16 +161,32 @@ void diagnose_needs(const struct rec_event *e, question_vec *ask)
 
 /* ---- judging --------------------------------------------------------------------------------- */
 
+static bool has_sources(const struct judge *j)
+{
+	for (unsigned i = 0; i < j->ev->nr_kstack; i++) {
+		const struct rec_symbol *s = world_symbol(j->world, j->ev->kstack[i]);
+
+		if (s && s->source[0])
+			return true;
+	}
+	return false;
+}
+
 static void verdict_stack(const struct judge *j, struct verdict *v)
 {
 	_cleanup_strbuf_ struct strbuf frame = {0};
+	bool sources = has_sources(j);
 
 	for (unsigned i = 0; i < j->ev->nr_kstack; i++) {
-		if (frame_is_ours(world_symbol(j->world, j->ev->kstack[i])))
+		const struct rec_symbol *s = world_symbol(j->world, j->ev->kstack[i]);
+
+		if (frame_is_ours(s))
 			continue;
 		strbuf_reset(&frame);
 		fact_symbol_text(j, j->ev->kstack[i], &frame);
 		verdict_frame(v, "%s", frame.s ? frame.s : "");
+		if (sources)
+			verdict_source(v, frame.s ? frame.s : "", s ? s->source : "");
 	}
 }
 

@@ -2,6 +2,7 @@
 /* Words for facts. */
 #include "diagnose/judge.h"
 #include "record/record.h"
+#include "record/source_text.h"
 
 #include <inttypes.h>
 #include <linux/icmp.h>
@@ -146,6 +147,15 @@ bool frame_is_ours(const struct rec_symbol *s)
 	return false;
 }
 
+/* " (net/ipv4/tcp_ipv4.c:2226)": the line in the function itself. */
+static void add_source(const struct rec_symbol *s, struct strbuf *out)
+{
+	struct source_line lines[SOURCE_LINES_MAX];
+
+	if (s && source_lines(s->source, lines))
+		strbuf_addf(out, " (%.*s)", lines[0].place_len, lines[0].place);
+}
+
 static const char *say_frames(const struct judge *j, const uint64_t *frames, unsigned n,
 			      unsigned max)
 {
@@ -153,11 +163,14 @@ static const char *say_frames(const struct judge *j, const uint64_t *frames, uns
 	unsigned told = 0;
 
 	for (unsigned i = 0; i < n && told < max; i++) {
-		if (frame_is_ours(world_symbol(j->world, frames[i])))
+		const struct rec_symbol *s = world_symbol(j->world, frames[i]);
+
+		if (frame_is_ours(s))
 			continue;
 		if (told++)
 			strbuf_add(&b, " <- ");
 		fact_symbol_text(j, frames[i], &b);
+		add_source(s, &b);
 	}
 	return b.len ? say_buf(&b) : "no stack";
 }

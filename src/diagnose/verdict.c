@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "diagnose/verdict.h"
 
+#include "record/source_text.h"
+
 #include <stdarg.h>
+
+static void source_free(struct verdict_source *s)
+{
+	free(s->frame);
+	free(s->function);
+	free(s->file);
+}
 
 void verdict_free(struct verdict *v)
 {
@@ -12,6 +21,8 @@ void verdict_free(struct verdict *v)
 		free(v->hit.v[i]);
 	for (size_t i = 0; i < v->stack.n; i++)
 		free(v->stack.v[i]);
+	for (size_t i = 0; i < v->source.n; i++)
+		source_free(&v->source.v[i]);
 	for (size_t i = 0; i < v->fix.n; i++) {
 		free(v->fix.v[i].command);
 		free(v->fix.v[i].effect);
@@ -19,6 +30,7 @@ void verdict_free(struct verdict *v)
 	vec_free(&v->evidence);
 	vec_free(&v->hit);
 	vec_free(&v->stack);
+	vec_free(&v->source);
 	vec_free(&v->fix);
 	ledger_free(&v->connect);
 	*v = (struct verdict){0};
@@ -102,6 +114,35 @@ void verdict_frame(struct verdict *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	line_add(&v->stack.v, &v->stack.n, &v->stack.cap, format(fmt, ap));
 	va_end(ap);
+}
+
+static void source_add(struct verdict *v, const char *frame, const struct source_line *l,
+		       bool inlined)
+{
+	struct verdict_source s = {.frame = strdup(frame), .inlined = inlined}, *slot = NULL;
+
+	if (l) {
+		s.function = strndup(l->function, (size_t)l->function_len);
+		s.file = strndup(l->place, (size_t)l->file_len);
+		s.line = l->line;
+	}
+	if (s.frame && (!l || (s.function && s.file)))
+		slot = vec_push(&v->source);
+	if (slot)
+		*slot = s;
+	else
+		source_free(&s);
+}
+
+void verdict_source(struct verdict *v, const char *frame, const char *source)
+{
+	struct source_line lines[SOURCE_LINES_MAX];
+	size_t n = source_lines(source, lines);
+
+	if (!n)
+		source_add(v, frame, NULL, false);
+	while (n-- > 0)
+		source_add(v, frame, &lines[n], n > 0);
 }
 
 void verdict_hit(struct verdict *v, const char *fmt, ...)

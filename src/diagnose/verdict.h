@@ -18,6 +18,15 @@ struct verdict_fix {
 	char *effect;  /* what it does, its side effect included */
 };
 
+/* Of a frame of the kernel's stack; a frame with inlined functions is several. */
+struct verdict_source {
+	char *frame;	/* "tcp_v4_rcv+0x596" */
+	char *function; /* "tcp_v4_rcv", or one that was inlined there; NULL: no lines are known */
+	char *file;	/* "net/ipv4/tcp_ipv4.c" */
+	uint32_t line;
+	bool inlined;
+};
+
 struct verdict {
 	uint64_t id; /* from 1, in order of appearance */
 	uint64_t mono_ns;
@@ -38,7 +47,8 @@ struct verdict {
 	char *explanation;    /* sentences for a tired person */
 	VEC(char *) evidence; /* a sentence each */
 	VEC(char *) stack;    /* the kernel frames of that event, innermost first */
-	VEC(char *) hit;      /* who is hit: process, container, connection */
+	VEC(struct verdict_source) source; /* the same by source lines; empty if none is known */
+	VEC(char *) hit;		   /* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
 	struct ledger connect; /* of the connect() that failed, if that is what it is about */
 };
@@ -52,6 +62,8 @@ void verdict_explain(struct verdict *v, const char *fmt, ...)
 	_printf_(2, 3); /* joined with a space */
 void verdict_evidence(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_frame(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
+/* A frame with its source text, "" if that isn't known. */
+void verdict_source(struct verdict *v, const char *frame, const char *source);
 void verdict_hit(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 /* effect is copied; command is formatted. */
 void verdict_fix(struct verdict *v, const char *effect, const char *fmt, ...) _printf_(3, 4);

@@ -80,6 +80,32 @@ static json_t *list_json(const struct field *f, const void *base, const struct o
 	return array;
 }
 
+/* The same by source lines, as in a verdict; NULL: none is known. */
+static json_t *sources_json(const struct field *f, const void *base, const struct out_symbols *syms)
+{
+	const uint64_t *addr = field_at(f, base);
+	const struct field *list = verdict_fields;
+	struct verdict v = {0}; /* only for its list */
+	bool known = false;
+	json_t *array;
+
+	if (!syms || !syms->find)
+		return NULL;
+	for (size_t i = 0; i < field_count(f, base) && i < f->size / sizeof(*addr); i++) {
+		const struct rec_symbol *s = syms->find(syms->arg, addr[i]);
+		_cleanup_strbuf_ struct strbuf frame = {0};
+
+		symbol_text(syms, addr[i], &frame);
+		verdict_source(&v, frame.s ? frame.s : "", s ? s->source : "");
+		known = known || (s && s->source[0]);
+	}
+	while (list->offset != offsetof(struct verdict, source))
+		list++;
+	array = known ? list_json(list, &v, NULL) : NULL;
+	verdict_free(&v);
+	return array;
+}
+
 static json_t *map_json(const struct field *f, const void *base, const struct out_symbols *syms)
 {
 	struct out_vec vec = field_vec(f, base);
@@ -132,6 +158,8 @@ static void object_fill(json_t *object, const struct field *f, const void *base,
 	for (; f->type != FIELD_END; f++) {
 		if (!field_present(f, base))
 			continue;
+		if (f->type == FIELD_SYMBOLS && f->name && !strcmp(f->name, "kernel_stack"))
+			json_object_set_new(object, "kernel_source", sources_json(f, base, syms));
 		if (f->name)
 			json_object_set_new(object, f->name, field_json(f, base, syms));
 		else if (f->type == FIELD_GROUP || f->type == FIELD_TUPLE)

@@ -33,6 +33,25 @@ static const struct field fix_fields[] = {
 	{.type = FIELD_END},
 };
 
+static bool has_line(const void *base)
+{
+	return ((const struct verdict_source *)base)->function;
+}
+
+static bool has_sources(const void *base)
+{
+	return ((const struct verdict *)base)->source.n;
+}
+
+static const struct field source_fields[] = {
+	FIELD(CSTR, struct verdict_source, frame, "frame", NULL),
+	FIELD(CSTR, struct verdict_source, function, "function", NULL, .when = has_line),
+	FIELD(CSTR, struct verdict_source, file, "file", NULL, .when = has_line),
+	FIELD(UINT, struct verdict_source, line, "line", NULL, .when = has_line),
+	FIELD(BOOL, struct verdict_source, inlined, "inlined", NULL, .when = has_line),
+	{.type = FIELD_END},
+};
+
 static bool is_over(const void *base)
 {
 	return ((const struct ledger *)base)->over;
@@ -109,6 +128,8 @@ const struct field verdict_fields[] = {
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),
 	FIELD(LINES, struct verdict, stack, "kernel_stack", "stack"),
+	FIELD(LIST, struct verdict, source, "kernel_source", NULL, .when = has_sources,
+	      .u.items = {source_fields, sizeof(struct verdict_source)}),
 	FIELD(LIST, struct verdict, fix, "fix", "fix",
 	      .u.items = {fix_fields, sizeof(struct verdict_fix)}),
 	{.type = FIELD_END},

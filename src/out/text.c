@@ -4,6 +4,7 @@
  * way.
  */
 #include "out/fields_out.h"
+#include "record/source_text.h"
 
 #include <netinet/in.h>
 
@@ -138,6 +139,23 @@ static void verdict_lines(const struct out_options *o, const struct field *f,
 	}
 }
 
+/* "tcp_v4_rcv+0x596 net/ipv4/tcp_ipv4.c:2226", and what is inlined there in lines of its own, before. */
+static void verdict_sources(const struct out_options *o, const char *label, const struct verdict *v,
+			    struct strbuf *out)
+{
+	for (size_t i = 0; i < v->source.n; i++) {
+		const struct verdict_source *s = &v->source.v[i];
+		_cleanup_strbuf_ struct strbuf line = {0};
+
+		strbuf_add(&line, s->inlined ? s->function : s->frame);
+		if (s->function)
+			strbuf_addf(&line, "%s %s:%u", s->inlined ? " (inlined)" : "", s->file,
+				    s->line);
+		add_label(o, i ? "" : label, out);
+		add_paragraph(o, line.s ? line.s : "", COLUMN, COLUMN + HANG, out);
+	}
+}
+
 struct lines_out {
 	const struct out_options *o;
 	const char *label; /* of the next line */
@@ -171,14 +189,18 @@ static void verdict_fixes(const struct out_options *o, const char *label, const 
 void text_verdict(const struct out_options *o, const struct verdict *v)
 {
 	_cleanup_strbuf_ struct strbuf out = {0};
+	bool stack;
 
 	verdict_head(o, v, &out);
 	for (const struct field *f = verdict_fields; f->type != FIELD_END; f++) {
 		if (!f->label || !field_present(f, v))
 			continue;
-		if (f->offset == offsetof(struct verdict, stack) && !o->stacks)
+		stack = f->offset == offsetof(struct verdict, stack);
+		if (stack && !o->stacks)
 			continue;
-		if (f->type == FIELD_LINES)
+		if (stack && v->source.n)
+			verdict_sources(o, f->label, v, &out);
+		else if (f->type == FIELD_LINES)
 			verdict_lines(o, f, v, &out);
 		else if (f->type == FIELD_GROUP)
 			ledger_each_line(&v->connect, ledger_line,
@@ -269,6 +291,22 @@ static void add_values(const struct field *f, const void *base, bool keys,
 	}
 }
 
+/* Behind a frame: its line, and those of what is inlined there. */
+static void add_frame_source(const struct rec_symbol *s, struct strbuf *out)
+{
+	struct source_line lines[SOURCE_LINES_MAX];
+	size_t n = s ? source_lines(s->source, lines) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct source_line *l = &lines[i];
+
+		strbuf_add(out, i ? ", " : "  ");
+		if (i)
+			strbuf_addf(out, "%.*s ", l->function_len, l->function);
+		strbuf_addf(out, "%.*s", l->place_len, l->place);
+	}
+}
+
 static void add_stack(const struct field *f, const void *base, const struct out_symbols *syms,
 		      struct strbuf *out)
 {
@@ -278,6 +316,8 @@ static void add_stack(const struct field *f, const void *base, const struct out_
 		_cleanup_strbuf_ struct strbuf text = {0};
 
 		symbol_text(f->type == FIELD_SYMBOLS ? syms : NULL, addr[i], &text);
+		if (f->type == FIELD_SYMBOLS && syms && syms->find)
+			add_frame_source(syms->find(syms->arg, addr[i]), &text);
 		strbuf_addf(out, "  %-18s", i ? "" : f->name);
 		escape_text(text.s ? text.s : "", out);
 		strbuf_addc(out, '\n');

@@ -423,6 +423,7 @@ static const struct field symbol_fields[] = {
 	FIELD(STRING, struct rec_symbol, module, "module", "module", .optional = true),
 	FIELD(UINT, struct rec_symbol, offset, "offset", "offset"),
 	FIELD(UINT, struct rec_symbol, func_size, "function_size", NULL, .optional = true),
+	FIELD(STRING, struct rec_symbol, source, "source", "source", .optional = true),
 	{.type = FIELD_END},
 };
 

@@ -41,8 +41,8 @@ def needed(command, package):
 
 def output(words, what, **more):
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, errors="replace", check=False, **more)
+        done = subprocess.run(words, **{"stdin": subprocess.DEVNULL, **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, errors="replace", check=False)
     except FileNotFoundError:
         raise VmError(f"{what} needs {words[0]}, which is missing here") from None
     if done.returncode:
@@ -159,6 +159,12 @@ class Archive:
         return glob.glob(os.path.join(folder, "*.deb"))
 
 
+    def download_debug(self, release, folder):
+        output(["apt-get", "-q", "download", f"linux-image-{release}-dbg"],
+               f"downloading the debug information of kernel {release}", env=self.env, cwd=folder)
+        return glob.glob(os.path.join(folder, "*.deb"))
+
+
 # ---- from packages to what QEMU boots ----
 
 def _filter(words, text):
@@ -241,6 +247,7 @@ class Kernel:
         self.folder = os.path.join(KERNELS, release)
         self.image = os.path.join(self.folder, "vmlinux")
         self.modules = os.path.join(self.folder, "modules")
+        self.debug = os.path.join(self.folder, "debug")  # with prepare_debug: a root with usr/lib/debug
 
     def initramfs(self):
         """Written anew if the init program has changed."""
@@ -309,3 +316,19 @@ def prepare(archive, series):
         os.unlink(link)
     os.symlink(release, link)
     return kernel
+
+
+def prepare_debug(kernel):
+    """The debug information of a prepared kernel and its network modules (400 MB), unless it is here."""
+    if os.path.exists(kernel.debug):
+        return
+    print(f"fetching the debug information of kernel {kernel.release} (300 MB)", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=KERNELS) as folder:
+        tree = os.path.join(folder, "debug")
+        os.mkdir(tree)
+        for deb in Archive().download_debug(kernel.release, folder):
+            with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpacker:
+                output(["tar", "-x", "-C", tree, "--wildcards", "./usr/lib/debug/boot/*",
+                        "./usr/lib/debug/lib/modules/*/kernel/net/*"],
+                       f"unpacking {os.path.basename(deb)}", stdin=unpacker.stdout)
+        os.rename(tree, kernel.debug)
