@@ -3,6 +3,7 @@
 
 #include "record/question.h"
 #include "record/record.h"
+#include "sym/labels.h"
 
 static const struct cause *const causes[] = {
 #define CAUSE(name) &cause_##name,
@@ -164,6 +165,8 @@ void diagnose_needs(const struct rec_event *e, question_vec *ask)
 static void verdict_stack(const struct judge *j, struct verdict *v)
 {
 	_cleanup_strbuf_ struct strbuf frame = {0};
+	const char *path[LABELS_MAX];
+	size_t n;
 
 	for (unsigned i = 0; i < j->ev->nr_kstack; i++) {
 		if (frame_is_ours(world_symbol(j->world, j->ev->kstack[i])))
@@ -172,6 +175,9 @@ static void verdict_stack(const struct judge *j, struct verdict *v)
 		fact_symbol_text(j, j->ev->kstack[i], &frame);
 		verdict_frame(v, "%s", frame.s ? frame.s : "");
 	}
+	n = label_path(v->stack.v, v->stack.n, path);
+	for (size_t i = 0; i < n; i++)
+		verdict_step(v, path[i]);
 }
 
 /* 1 if `flow` goes to the service, -1 if it comes from there, 0 if nothing tells. */

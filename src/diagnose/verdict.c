@@ -12,6 +12,8 @@ void verdict_free(struct verdict *v)
 		free(v->hit.v[i]);
 	for (size_t i = 0; i < v->stack.n; i++)
 		free(v->stack.v[i]);
+	for (size_t i = 0; i < v->path.n; i++)
+		free(v->path.v[i]);
 	for (size_t i = 0; i < v->fix.n; i++) {
 		free(v->fix.v[i].command);
 		free(v->fix.v[i].effect);
@@ -19,6 +21,7 @@ void verdict_free(struct verdict *v)
 	vec_free(&v->evidence);
 	vec_free(&v->hit);
 	vec_free(&v->stack);
+	vec_free(&v->path);
 	vec_free(&v->fix);
 	ledger_free(&v->connect);
 	*v = (struct verdict){0};
@@ -101,6 +104,15 @@ void verdict_frame(struct verdict *v, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	line_add(&v->stack.v, &v->stack.n, &v->stack.cap, format(fmt, ap));
+	va_end(ap);
+}
+
+void verdict_step(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_add(&v->path.v, &v->path.n, &v->path.cap, format(fmt, ap));
 	va_end(ap);
 }
 

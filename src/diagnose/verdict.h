@@ -37,6 +37,7 @@ struct verdict {
 	char *explanation;    /* sentences for a tired person */
 	VEC(char *) evidence; /* a sentence each */
 	VEC(char *) stack;    /* the kernel frames of that event, innermost first */
+	VEC(char *) path;     /* what its functions do, in plain words, in the order of time */
 	VEC(char *) hit;      /* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
 	struct ledger connect; /* of the connect() that failed, if that is what it is about */
@@ -51,6 +52,7 @@ void verdict_explain(struct verdict *v, const char *fmt, ...)
 	_printf_(2, 3); /* joined with a space */
 void verdict_evidence(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_frame(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
+void verdict_step(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_hit(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 /* effect is copied; command is formatted. */
 void verdict_fix(struct verdict *v, const char *effect, const char *fmt, ...) _printf_(3, 4);

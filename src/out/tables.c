@@ -108,6 +108,7 @@ const struct field verdict_fields[] = {
 	      .when = has_ledger),
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),
+	FIELD(LINES, struct verdict, path, "path", "path", .optional = true),
 	FIELD(LINES, struct verdict, stack, "kernel_stack", "stack"),
 	FIELD(LIST, struct verdict, fix, "fix", "fix",
 	      .u.items = {fix_fields, sizeof(struct verdict_fix)}),

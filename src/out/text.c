@@ -138,6 +138,32 @@ static void verdict_lines(const struct out_options *o, const struct field *f,
 	}
 }
 
+static void verdict_path(const struct out_options *o, const char *label, const struct verdict *v,
+			 struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf path = {0};
+
+	for (size_t i = 0; i < v->path.n; i++)
+		strbuf_addf(&path, "%s%s", i ? " -> " : "", v->path.v[i]);
+	add_label(o, label, out);
+	add_paragraph(o, path.s ? path.s : "", COLUMN, COLUMN + HANG, out);
+}
+
+/* Each frame with what its function does. */
+static void verdict_frames(const struct out_options *o, const char *label, const struct verdict *v,
+			   struct strbuf *out)
+{
+	for (size_t i = 0; i < v->stack.n; i++) {
+		const char *caller = i + 1 < v->stack.n ? v->stack.v[i + 1] : NULL;
+		_cleanup_strbuf_ struct strbuf line = {0};
+
+		frame_text(v->stack.v[i], caller, &line);
+		add_label(o, i ? "" : label, out);
+		strbuf_add(out, line.s ? line.s : "");
+		strbuf_addc(out, '\n');
+	}
+}
+
 struct lines_out {
 	const struct out_options *o;
 	const char *label; /* of the next line */
@@ -178,7 +204,11 @@ void text_verdict(const struct out_options *o, const struct verdict *v)
 			continue;
 		if (f->offset == offsetof(struct verdict, stack) && !o->stacks)
 			continue;
-		if (f->type == FIELD_LINES)
+		if (f->offset == offsetof(struct verdict, stack))
+			verdict_frames(o, f->label, v, &out);
+		else if (f->offset == offsetof(struct verdict, path))
+			verdict_path(o, f->label, v, &out);
+		else if (f->type == FIELD_LINES)
 			verdict_lines(o, f, v, &out);
 		else if (f->type == FIELD_GROUP)
 			ledger_each_line(&v->connect, ledger_line,
@@ -277,9 +307,13 @@ static void add_stack(const struct field *f, const void *base, const struct out_
 	for (size_t i = 0; i < field_count(f, base) && i < f->size / sizeof(*addr); i++) {
 		_cleanup_strbuf_ struct strbuf text = {0};
 
+		_cleanup_strbuf_ struct strbuf caller = {0};
+
 		symbol_text(f->type == FIELD_SYMBOLS ? syms : NULL, addr[i], &text);
+		if (f->type == FIELD_SYMBOLS && i + 1 < field_count(f, base))
+			symbol_text(syms, addr[i + 1], &caller);
 		strbuf_addf(out, "  %-18s", i ? "" : f->name);
-		escape_text(text.s ? text.s : "", out);
+		frame_text(text.s ? text.s : "", caller.s, out);
 		strbuf_addc(out, '\n');
 	}
 }

@@ -35,6 +35,33 @@ static void text_verdict_reads_like_a_compiler_error(void **state)
 	capture_end(&c);
 }
 
+static void text_verdict_has_the_path_of_its_stack(void **state)
+{
+	static const char path[] = "  path      local delivery -> netfilter LOCAL_IN\n",
+			  stack[] = "  stack     nf_hook_slow+0x7b                   netfilter "
+				    "LOCAL_IN\n"
+				    "            ip_local_deliver+0xb5               local "
+				    "delivery\n"
+				    "            some_function+0x1\n";
+	_cleanup_verdict_ struct verdict v = verdict_make();
+	struct capture c;
+	(void)state;
+
+	verdict_step(&v, "local delivery");
+	verdict_step(&v, "netfilter LOCAL_IN");
+	verdict_frame(&v, "nf_hook_slow+0x7b");
+	verdict_frame(&v, "ip_local_deliver+0xb5");
+	verdict_frame(&v, "some_function+0x1");
+	for (unsigned stacks = 0; stacks < 2; stacks++) {
+		capture_start(&c);
+		c.o.stacks = stacks;
+		text_verdict(&c.o, &v);
+		assert_non_null(strstr(capture_text(&c), path));
+		assert_int_equal(strstr(capture_text(&c), stack) != NULL, stacks);
+		capture_end(&c);
+	}
+}
+
 static void text_verdict_has_the_ledger_of_a_connect(void **state)
 {
 	static const char want[] = "  connect   10.0.0.2:39700 -> 10.0.0.3:80, pid 7 curl in "
@@ -173,9 +200,10 @@ static void text_record_is_one_line(void **state)
 	c.o.stacks = true;
 	text_record(&c.o, &e.hdr, &syms);
 	assert_non_null(strstr(capture_text(&c), "ctinfo=none\n"
-						 "  kernel_stack      tcp_v4_rcv+0x596\n"
-						 "                    tcp_v4_rcv+0x801 "
-						 "[nf_tables]\n"));
+						 "  kernel_stack      tcp_v4_rcv+0x596             "
+						 "       TCP receives\n"
+						 "                    tcp_v4_rcv+0x801 [nf_tables] "
+						 "       TCP receives\n"));
 	capture_end(&c);
 }
 
@@ -494,6 +522,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_verdict_reads_like_a_compiler_error),
 		cmocka_unit_test(the_same_evidence_is_told_once),
+		cmocka_unit_test(text_verdict_has_the_path_of_its_stack),
 		cmocka_unit_test(text_verdict_has_the_ledger_of_a_connect),
 		cmocka_unit_test(text_verdict_fits_the_width),
 		cmocka_unit_test(text_verdict_has_colors_only_when_asked),
