@@ -13,6 +13,8 @@ UDP_RECEIVES = ("__udp4_lib_rcv", "udp_rcv")  # of kernels to come, too
 COUNTERS = ("UdpNoPorts", "TcpOutRsts", "TcpActiveOpens", "TcpRetransSegs")
 DATAGRAMS, FLOWS, REFUSED, UNANSWERED = 500, 10, 30, 1
 
+TABLE, PORTS = 16384, range(20000, 37000)  # STACKS_TABLE_SIZE of abi/record.h, and more flows than that
+
 # Of what fail() does below: the kinds, and which counter of which namespace says how many there are.
 EXACT = (
     ("drop", "--proto udp", "server", "UdpNoPorts"),
@@ -34,6 +36,13 @@ def many_datagrams(to, port):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for _ in range(DATAGRAMS // FLOWS):
                 sock.sendto(b"hello", (to, port))
+
+
+def from_every_port(to, port):
+    for sport in PORTS:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("", sport))
+            sock.sendto(b"hello", (to, port))
 
 
 def unanswered(to, port):
@@ -117,6 +126,15 @@ def views(sandbox):
     assert all(row["flow"]["dst_port"] == 9999 and row["flow"]["dst"] == sandbox["server4"] for row in line["rows"]), line
     line = counted(sandbox, client, "connect", "--by", "flow", netns="client")
     assert {row["flow"]["dst_port"]: row["count"] for row in line["rows"]} == {8099: REFUSED, 7001: UNANSWERED}, line
+
+
+@case("stacks that have no room are others")
+def others(sandbox):
+    client = topology(sandbox)
+    line = counted(sandbox, client, "drop", "--by", "flow", "--proto", "udp",
+                   load=lambda *_: client.run(from_every_port, sandbox["server4"], 9999))
+    assert line["seen"] == len(PORTS) and line["others"] == len(PORTS) - TABLE, line["others"]
+    assert sum(row["count"] for row in line["rows"]) + line["rest"] == TABLE, line["rest"]
 
 
 @case("stacks close tells who ended it")
