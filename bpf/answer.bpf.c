@@ -35,7 +35,7 @@ INLINE int end(void *ctx, u32 kind, u32 step, const struct call *c)
 	call_end();
 	if (!wanted(&p, sk, netns, 0, false))
 		return 0;
-	r = event_begin(kind, step, 0, &p.tuple, netns);
+	r = event_begin(ctx, kind, step, 0, &p.tuple, netns);
 	if (!r)
 		return 0;
 	r->step = step;

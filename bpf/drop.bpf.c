@@ -77,6 +77,25 @@ INLINE bool count_only(struct sk_buff *skb, void *location, u32 reason, struct s
 	return true;
 }
 
+/* Where nothing is asked for that only the whole packet tells. */
+INLINE bool count_by_stack(void *ctx, struct sk_buff *skb, void *location, u32 reason)
+{
+	const unsigned char *l3;
+	struct quick q;
+
+	if (!cfg.stacks || cfg.filtered || cfg.stacks_by == BY_FLOW)
+		return false;
+	if (!cfg.all) {
+		if (!skb->network_header || skb->network_header == 0xffff)
+			return false;
+		l3 = skb_quick_l3(skb, false);
+		if (!l3 || !quick_read(l3, &q) || !proto_is_ours(q.proto))
+			return false;
+	}
+	stacks_count(ctx, REC_DROP, reason, (u64)location, NULL);
+	return true;
+}
+
 INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool has_reason,
 		struct sock *rx_sk)
 {
@@ -89,7 +108,9 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 
 	if (has_reason && reason_is_noise(reason) && !is_reset(skb))
 		return 0;
-	if (count_only(skb, location, reason, rx_sk))
+	if (count_by_stack(ctx, skb, location, reason))
+		return 0;
+	if (!cfg.stacks && count_only(skb, location, reason, rx_sk))
 		return 0;
 	skb = untyped(skb);
 	rx_sk = untyped(rx_sk);
@@ -112,7 +133,7 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 	sender = p.tuple.proto == IPPROTO_UDP && !rx_sk && sk && !BPF_CORE_READ(skb, skb_iif);
 	if (!wanted(&p, (u64)sk, netns, dev ? (u64)&dev->name : 0, sender))
 		return 0;
-	r = event_begin(REC_DROP, reason, (u64)location, &p.tuple, netns);
+	r = event_begin(ctx, REC_DROP, reason, (u64)location, &p.tuple, netns);
 	if (!r)
 		return 0;
 	r->has_reason = has_reason;

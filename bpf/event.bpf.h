@@ -8,6 +8,7 @@
 
 #include "filter.bpf.h"
 #include "netfilter.bpf.h"
+#include "stacks.bpf.h"
 
 /* ---- what is remembered of a handshake -------------------------------------------------------- */
 
@@ -54,11 +55,6 @@ INLINE u8 task_ending(u8 *signal)
 }
 
 /* ---- counting, limiting, submitting ---------------------------------------------------------- */
-
-INLINE void count(u64 *n)
-{
-	__sync_fetch_and_add(n, 1); /* a softirq may interrupt a task's program on the same CPU */
-}
 
 INLINE struct count_value *count_slot(struct count_key *key)
 {
@@ -139,15 +135,20 @@ INLINE void event_init(struct rec_event *r, const struct count_key *key, const s
  * Inlined, so that the record is compared with NULL once: before 6.12 or so the verifier does not
  * know that it can't be NULL the second time, and complains of a reference not released.
  */
-INLINE struct rec_event *event_begin(u32 kind, u32 reason, u64 location, const struct rec_tuple *t,
-				     u32 netns)
+INLINE struct rec_event *event_begin(void *ctx, u32 kind, u32 reason, u64 location,
+				     const struct rec_tuple *t, u32 netns)
 {
 	struct count_key key = {
 		.location = location, .reason = reason, .netns = netns, .kind = kind};
 	u64 now = bpf_ktime_get_ns();
-	struct count_value *v = event_admit(&key, t, now);
+	struct count_value *v;
 	struct rec_event *r;
 
+	if (cfg.stacks) {
+		stacks_count(ctx, kind, reason, location, t);
+		return NULL;
+	}
+	v = event_admit(&key, t, now);
 	if (!v)
 		return NULL;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);

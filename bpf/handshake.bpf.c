@@ -21,7 +21,7 @@ INLINE int step_event(void *ctx, u32 step, u64 sk, const struct rec_packet *p, u
 
 	if (!wanted(p, sk, netns, 0, false))
 		return 0;
-	r = event_begin(REC_HANDSHAKE, step, 0, &p->tuple, netns);
+	r = event_begin(ctx, REC_HANDSHAKE, step, 0, &p->tuple, netns);
 	if (!r)
 		return 0;
 	r->step = step;

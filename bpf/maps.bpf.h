@@ -127,6 +127,13 @@ struct ring_map {
 	__uint(max_entries, 4 * 1024 * 1024);
 };
 
+struct stack_traces_map {
+	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
+	__uint(max_entries, STACK_TRACES);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, STACK_DEPTH * sizeof(u64));
+};
+
 #define TABLE(name, map_type, entries, k, v)  \
 	struct name {                         \
 		__uint(type, map_type);       \
@@ -137,6 +144,8 @@ struct ring_map {
 
 TABLE(counts_map, BPF_MAP_TYPE_PERCPU_HASH, 2048, struct count_key, struct count_value);
 TABLE(overflow_map, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, struct count_value);
+TABLE(stacks_map, BPF_MAP_TYPE_PERCPU_HASH, STACKS_TABLE_SIZE, struct stack_key, u64);
+TABLE(stacks_others_map, BPF_MAP_TYPE_PERCPU_ARRAY, 1, u32, u64);
 TABLE(limits_map, BPF_MAP_TYPE_LRU_HASH, 4096, struct limit_key, struct limit_value);
 TABLE(flows_map, BPF_MAP_TYPE_LRU_HASH, 16384, struct flow_key, u8);
 TABLE(pids_map, BPF_MAP_TYPE_HASH, 8192, u32, u8);
@@ -157,10 +166,18 @@ TABLE(nf_slots_map, BPF_MAP_TYPE_ARRAY, 1 << NF_SLOTS_BITS, u32, struct nf_slot)
 TABLE(nf_words_map, BPF_MAP_TYPE_LRU_HASH, 512, u64, struct nf_words);
 TABLE(nft_calls_map, BPF_MAP_TYPE_LRU_HASH, 512, u64, struct nft_call);
 
+INLINE void count(u64 *n)
+{
+	__sync_fetch_and_add(n, 1); /* a softirq may interrupt a task's program on the same CPU */
+}
+
 #define MAP(type, name) struct type name SEC(".maps")
 MAP(ring_map, ring);
 MAP(counts_map, counts);
 MAP(overflow_map, overflow);
+MAP(stacks_map, stacks);
+MAP(stacks_others_map, stacks_others);
+MAP(stack_traces_map, stack_traces);
 MAP(limits_map, limits);
 MAP(flows_map, flows);
 MAP(pids_map, pids);

@@ -44,7 +44,7 @@ INLINE int packet_event(void *ctx, u32 kind, struct sk_buff *skb, struct rec_pac
 	u32 reason = kind == REC_ICMP_SENT || kind == REC_ICMP_RECV
 			     ? (u32)p->icmp_type << 8 | p->icmp_code
 			     : 0;
-	struct rec_event *r = event_begin(kind, reason, 0, &p->tuple, netns);
+	struct rec_event *r = event_begin(ctx, kind, reason, 0, &p->tuple, netns);
 
 	if (!r)
 		return 0;

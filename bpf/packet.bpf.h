@@ -55,12 +55,15 @@ INLINE const unsigned char *skb_quick_l3(struct sk_buff *skb, bool at_data)
 	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ? l3 : NULL;
 }
 
-INLINE bool packet_is_ours(const struct rec_packet *p)
+INLINE bool proto_is_ours(u8 proto)
 {
-	u8 proto = p->tuple.proto;
-
 	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP ||
 	       proto == IPPROTO_ICMPV6;
+}
+
+INLINE bool packet_is_ours(const struct rec_packet *p)
+{
+	return proto_is_ours(p->tuple.proto);
 }
 
 /* RFC 792, RFC 4443 section 2.1. */

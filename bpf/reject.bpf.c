@@ -23,7 +23,7 @@ INLINE int rejected(void *ctx, u64 skb, u64 hook, u32 with)
 	sk = BPF_CORE_READ(s, sk);
 	if (!wanted(&p, (u64)sk, netns, dev ? (u64)&dev->name : 0, false))
 		return 0;
-	r = event_begin(REC_REJECT, with, 0, &p.tuple, netns);
+	r = event_begin(ctx, REC_REJECT, with, 0, &p.tuple, netns);
 	if (!r)
 		return 0;
 	r->step = hook;

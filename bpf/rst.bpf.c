@@ -52,7 +52,7 @@ INLINE int reset_sent(void *ctx, struct sock *sk, struct sk_buff *skb, u32 reaso
 		return 0;
 	if (skb)
 		note_reset(&p, sk, netns);
-	r = event_begin(REC_RST_SENT, reason, !skb, &p.tuple, netns);
+	r = event_begin(ctx, REC_RST_SENT, reason, !skb, &p.tuple, netns);
 	if (!r)
 		return 0;
 	r->location = 0;
@@ -139,7 +139,7 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 	sock_tuple((u64)sk, &p.tuple);
 	if (!wanted(&p, (u64)sk, netns, 0, false))
 		return 0;
-	r = event_begin(REC_RST_RECV, 0, 0, &p.tuple, netns);
+	r = event_begin(ctx, REC_RST_RECV, 0, 0, &p.tuple, netns);
 	if (!r)
 		return 0;
 	flow_key_set(&key, &p.tuple, netns);

@@ -6,7 +6,7 @@
 #define SHUTDOWN_MASK 3
 
 /* An event of a socket rather than of a packet. */
-INLINE struct rec_event *sock_event(u32 kind, u32 reason, struct sock *sk)
+INLINE struct rec_event *sock_event(void *ctx, u32 kind, u32 reason, struct sock *sk)
 {
 	struct rec_packet p = {.ctinfo = CTINFO_NONE};
 	struct rec_event *r;
@@ -17,7 +17,7 @@ INLINE struct rec_event *sock_event(u32 kind, u32 reason, struct sock *sk)
 	sock_tuple((u64)sk, &p.tuple);
 	if (!wanted(&p, (u64)sk, netns, 0, false))
 		return NULL;
-	r = event_begin(kind, reason, 0, &p.tuple, netns);
+	r = event_begin(ctx, kind, reason, 0, &p.tuple, netns);
 	if (!r)
 		return NULL;
 	sock_read((u64)sk, &r->sock);
@@ -120,7 +120,7 @@ INLINE int error_report(void *ctx, struct sock *sk)
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err ||
 	    (family != AF_INET && family != AF_INET6))
 		return 0;
-	r = sock_event(REC_SOCK_ERR, err, sk);
+	r = sock_event(ctx, REC_SOCK_ERR, err, sk);
 	if (!r)
 		return 0;
 	r->err = err;
@@ -209,6 +209,14 @@ INLINE void note_connect(struct sock *sk)
 	bpf_get_current_comm(s->connect.comm, sizeof(s->connect.comm));
 }
 
+/* connect() sets SYN_SENT before anything can fail but the route: net/ipv4/tcp_ipv4.c tcp_v4_connect. */
+INLINE void count_state(void *ctx, struct sock *sk, int old_state, int new_state)
+{
+	if ((new_state == TCP_SYN_SENT && cfg.stacks & STACKS_CONNECT) ||
+	    (new_state == TCP_CLOSE && cfg.stacks & STACKS_CLOSE))
+		(void)sock_event(ctx, REC_STATE, (u32)old_state << 8 | new_state, sk);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 {
@@ -232,6 +240,10 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		bpf_map_delete_elem(&syn_sent, &id);
 	if (cfg.task_filter && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN))
 		note_watched(sk, new_state);
+	if (cfg.stacks) {
+		count_state(ctx, sk, old_state, new_state);
+		return 0;
+	}
 	/*
 	 * A close by the process has set both shutdown bits before (tcp_close, not shutdown(2) of
 	 * one side).
@@ -257,7 +269,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	if (!cfg.all && !worth &&
 	    !(new_state == TCP_CLOSE && (old_state == TCP_SYN_SENT || old_state == TCP_SYN_RECV)))
 		return 0;
-	r = sock_event(REC_STATE, (u32)old_state << 8 | new_state, sk);
+	r = sock_event(ctx, REC_STATE, (u32)old_state << 8 | new_state, sk);
 	if (!r)
 		return 0;
 	r->old_state = old_state;
@@ -319,7 +331,7 @@ INLINE int retransmit(void *ctx, struct sock *sk, struct sk_buff *skb, int err)
 {
 	u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	struct rec_event *r =
-		sock_event(state == TCP_SYN_SENT ? REC_SYN_RETRANS : REC_RETRANS, 0, sk);
+		sock_event(ctx, state == TCP_SYN_SENT ? REC_SYN_RETRANS : REC_RETRANS, 0, sk);
 
 	if (!r)
 		return 0;
@@ -346,7 +358,7 @@ int BPF_PROG(tcp_retransmit_skb_2, struct sock *sk, struct sk_buff *skb)
 SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *req)
 {
-	struct rec_event *r = sock_event(REC_SYNACK_RETRANS, 0, (struct sock *)req);
+	struct rec_event *r = sock_event(ctx, REC_SYNACK_RETRANS, 0, (struct sock *)req);
 
 	if (!r)
 		return 0;
@@ -479,7 +491,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	p.tuple.dport = bpf_ntohs(to.port);
 	if (!wanted(&p, (u64)sk, netns, 0, true))
 		return 0;
-	r = event_begin(REC_CONNECT, (u32)-ret, 0, &p.tuple, netns);
+	r = event_begin(ctx, REC_CONNECT, (u32)-ret, 0, &p.tuple, netns);
 	if (!r)
 		return 0;
 	r->err = -ret;

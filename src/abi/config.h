@@ -69,6 +69,16 @@ struct config_fn {
 	u8 ret; /* of what it returns, in a program that runs at its end */
 };
 
+/* What is only counted, by stack or otherwise, instead of watched: bits of config.stacks. */
+#define STACKS_RST 0x01
+#define STACKS_DROP 0x02
+#define STACKS_RETRANSMIT 0x04
+#define STACKS_CONNECT 0x08 /* a connect() begins */
+#define STACKS_CLOSE 0x10   /* a socket's connection is over */
+#define STACKS_ALL 0x1f
+
+enum stacks_by { BY_STACK, BY_LOCATION, BY_REASON, BY_FLOW };
+
 enum config_side { SIDE_EITHER, SIDE_SRC, SIDE_DST };
 
 struct config_host {
@@ -124,7 +134,9 @@ struct config {
 	u8 all;		    /* noise too */
 	u8 errors_by_state; /* nothing reports socket errors here: a socket's last state does */
 	u8 connects;	    /* count what becomes of connect(), by destination */
-	u8 pad[5];
+	u8 stacks;	    /* STACKS_*: count these, and send nothing; 0 watch */
+	u8 stacks_by;	    /* enum stacks_by */
+	u8 pad[3];
 	struct config_nft nft;
 	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */

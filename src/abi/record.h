@@ -400,6 +400,21 @@ struct count_value {
 	u64 looked;	/* events in it of which the flow was looked at */
 };
 
+#define STACK_DEPTH 32 /* frames, the program's two included: to walk one takes some 0.1 us */
+#define STACKS_TABLE_SIZE 16384 /* rows; what has none is counted in `others` */
+#define STACK_TRACES 32768
+
+/* What is counted by stack, location, reason or flow: what it is not counted by is 0. */
+struct stack_key {
+	u64 location; /* DROP */
+	struct rec_tuple flow;
+	u32 reason; /* STATE: old << 8 | new */
+	s32 stack;  /* number in the table of stacks; negative: it had no room, or there is none */
+	u8 kind;    /* enum rec_kind */
+	u8 skipped; /* frames left out above the stack, of the two that are the program's */
+	u8 pad[6];
+};
+
 /* What becomes of connect(), for each destination. */
 struct connect_key { /* all 0: destinations beyond the size of the table */
 	u8 dst[16];

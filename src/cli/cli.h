@@ -12,6 +12,7 @@
 
 int cmd_watch(const struct watch_options *o);
 int cmd_replay(const struct watch_options *o, int n, char *const *files);
+int cmd_stacks(const struct watch_options *o);
 int cmd_doctor(const struct doctor_options *o);
 int cmd_addr2line(const struct addr2line_options *o, int n, char *const *words);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which subcommand, with which options: dispatch only. */
+#include "abi/config.h"
 #include "cli/cli.h"
 #include "cli/hooks.h"
 #include "cli/nearest.h"
@@ -18,6 +19,7 @@ static int run_hooks(int argc, char *const *argv);
 static int run_addr2line(int argc, char *const *argv);
 static int run_record(int argc, char *const *argv);
 static int run_replay(int argc, char *const *argv);
+static int run_stacks(int argc, char *const *argv);
 
 static const struct command commands[] = {
 	{"watch", "tcpwhy [watch] [options]", "watch this host: one verdict per failure",
@@ -28,6 +30,8 @@ static const struct command commands[] = {
 	 "watch, and keep what happened to failed connections", run_record},
 	{"replay", "tcpwhy replay FILE... [options]", "the verdicts of recordings, without root",
 	 run_replay},
+	{"stacks", "tcpwhy stacks [KIND...] [options]",
+	 "count rst, drop, retransmit, connect, close by stack", run_stacks},
 	{"explain", "tcpwhy explain [cause]", "the page of one cause, or the list of all",
 	 run_explain},
 	{"doctor", "tcpwhy doctor [options]", "what this kernel lets it see, and what is missing",
@@ -168,6 +172,51 @@ static int run_replay(int argc, char *const *argv)
 	else
 		(void)watch_options_check(&o, &err);
 	return err.s ? usage_error(&err) : cmd_replay(&o, n, files);
+}
+
+static int stacks_kind(const char *word, struct watch_options *o, struct strbuf *err)
+{
+	for (const struct option_word *w = stacks_kind_words; w->word; w++) {
+		if (strcmp(word, w->word))
+			continue;
+		o->counted.kinds |= w->value;
+		return 0;
+	}
+	strbuf_addf(err,
+		    "stacks counts rst, drop, retransmit, connect and close, not \"%s\"; a command "
+		    "to "
+		    "run goes after --",
+		    word);
+	return -EINVAL;
+}
+
+/* Kinds and options in any order, and perhaps a command. */
+static int run_stacks(int argc, char *const *argv)
+{
+	_cleanup_strbuf_ struct strbuf err = {0};
+	struct watch_options o = {.counted = stacks_defaults};
+	bool dashes = false;
+	int next = 0;
+
+	while (next < argc && !dashes) {
+		if (options_parse(stacks_option_defs, &o, argc, argv, &next, &dashes, &err))
+			return usage_error(&err);
+		if (next < argc && !dashes && stacks_kind(argv[next++], &o, &err))
+			return usage_error(&err);
+	}
+	if (o.help)
+		return print_command_help("stacks", stacks_option_defs);
+	if (dashes && next == argc) {
+		strbuf_add(&err, "no command follows --; tcpwhy stacks -- curl http://10.0.0.3/ "
+				 "runs one");
+		return usage_error(&err);
+	}
+	o.command = dashes ? argv + next : NULL;
+	if (!o.counted.kinds)
+		o.counted.kinds = STACKS_ALL;
+	if (watch_options_check(&o, &err))
+		return usage_error(&err);
+	return cmd_stacks(&o);
 }
 
 static int run_explain(int argc, char *const *argv)

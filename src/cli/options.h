@@ -84,6 +84,14 @@ struct record_options {
 	bool compress;
 };
 
+struct stacks_options {
+	int kinds;	   /* STACKS_*; 0: tcpwhy watches */
+	int by;		   /* enum stacks_by */
+	uint64_t interval; /* nanoseconds */
+	uint64_t top;	   /* rows of a table */
+	bool folded;
+};
+
 struct watch_options {
 	/* filters: empty or 0 or NULL lets everything through */
 	struct prefix_list host, src, dst;
@@ -113,6 +121,7 @@ struct watch_options {
 	int tiers;	     /* as in struct live_options */
 	bool nft_trace;
 	struct record_options record;
+	struct stacks_options counted;
 	bool diff; /* replay: of two recordings */
 	bool version;
 	bool help;
@@ -124,6 +133,10 @@ extern const struct option_def replay_option_defs[];
 
 /* What record does unless it is told otherwise. */
 extern const struct record_options record_defaults;
+
+extern const struct option_def stacks_option_defs[]; /* of struct watch_options, too */
+extern const struct option_word stacks_kind_words[];
+extern const struct stacks_options stacks_defaults;
 
 /* Tells options that can't go together: 0, or -EINVAL with one sentence in err. */
 int watch_options_check(const struct watch_options *o, struct strbuf *err);

@@ -89,26 +89,32 @@ void session_load_symbols(struct session *s)
 	ksyms_locate(again, (const char *const[]){"_stext"}, 1, &s->stext);
 }
 
-/* call: the address is one that a call returns to, which may already be the next function's. */
+bool session_find_symbol(struct session *s, uint64_t addr, bool call, struct rec_symbol *ret)
+{
+	if (!s->ksyms)
+		return false;
+	if (ksyms_find(s->ksyms, addr - call, ret) < 0) {
+		if (now_mono() < s->ksyms_ns + SYMBOLS_AGAIN_NS)
+			return false;
+		session_load_symbols(s);
+		if (ksyms_find(s->ksyms, addr - call, ret) < 0)
+			return false;
+	}
+	ret->offset += call;
+	return true;
+}
+
 static void resolve(struct session *s, uint64_t addr, bool call)
 {
 	struct rec_symbol sym = {0};
 
-	if (!addr || !s->ksyms || world_symbol(s->world, addr))
+	if (!addr || world_symbol(s->world, addr) || !session_find_symbol(s, addr, call, &sym))
 		return;
-	if (ksyms_find(s->ksyms, addr - call, &sym) < 0) {
-		if (now_mono() < s->ksyms_ns + SYMBOLS_AGAIN_NS)
-			return;
-		session_load_symbols(s);
-		if (ksyms_find(s->ksyms, addr - call, &sym) < 0)
-			return;
-	}
 	sym.hdr = (struct rec_hdr){.magic = REC_MAGIC,
 				   .version = REC_VERSION,
 				   .kind = REC_SYMBOL,
 				   .size = sizeof(sym)};
 	sym.addr = addr;
-	sym.offset += call;
 	track_add(s->track, &sym.hdr);
 }
 

@@ -76,6 +76,11 @@ void session_trace_take(struct session *s);
 /* Says what was lost in all. */
 void session_trace_end(const struct session *s);
 void session_load_symbols(struct session *s);
+/*
+ * What is at addr; the symbols are read again, not all the time, if none is known. call: the address is one
+ * that a call returns to, which may already be the next function's.
+ */
+bool session_find_symbol(struct session *s, uint64_t addr, bool call, struct rec_symbol *ret);
 /* Takes the source lines that were found. */
 void session_take_sources(struct session *s);
 /* Until when they are waited for, CLOCK_MONOTONIC; 0: none is. */

@@ -70,26 +70,32 @@ static const struct option_word tier_words[] = {
 	{"comm", 0, OPT_STRING, .arg = "NAME", FIELD(comm), WHOSE, .max = 15, \
 	 .help = "processes of this name (at most 15 characters, as in ps -o comm)"}
 
-#define LIVE \
+#define WHOM \
 	{"pid", 0, OPT_U64, .arg = "N", FIELD(pid), WHOSE, .min = 1, .max = 4194304, \
 	 .help = "this process and its children"}, \
 	COMM, \
 	{"netns", 0, OPT_STRING, .arg = "SPEC", FIELD(netns), WHOSE, .max = 4095, \
-	 .help = "one network namespace: its name, path, inode number, or pid:N"}, \
-	OUTPUT, \
-	{"connect-latency", 0, OPT_FLAG, FIELD(connect_latency), SHOWN, \
-	 .help = "at the end, how long connect() took, by destination"}, \
-	COUNT, \
+	 .help = "one network namespace: its name, path, inode number, or pid:N"}
+
+#define RUN \
 	{"duration", 0, OPT_DURATION, .arg = "TIME", FIELD(duration), STOP, .min = NSEC_PER_MSEC, \
 	 .max = 8760ull * 3600 * NSEC_PER_SEC, .help = "after 500ms, 5s, 2m, 1h"}, \
 	{"ready-fd", 0, OPT_U64, .arg = "N", FIELD(ready_fd), OTHER, .min = 1, .max = 1048576, \
 	 .help = "write a line to this file descriptor once everything is attached"}, \
 	{"btf", 0, OPT_STRING, .arg = "FILE", FIELD(btf), OTHER, .max = 4095, \
 	 .help = "the kernel's types, for a kernel that carries none"}, \
+	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words, \
+	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"}
+
+#define LIVE \
+	WHOM, \
+	OUTPUT, \
+	{"connect-latency", 0, OPT_FLAG, FIELD(connect_latency), SHOWN, \
+	 .help = "at the end, how long connect() took, by destination"}, \
+	COUNT, \
+	RUN, \
 	{"vmlinux", 0, OPT_STRING, .arg = "FILE", FIELD(vmlinux), OTHER, .max = 4095, \
 	 .help = "the running kernel with debug information, for source lines"}, \
-	{"tier", 0, OPT_WORD, .arg = "NAME", FIELD(tiers), OTHER, .words = tier_words, \
-	 .help = "attach by tracepoint, trampoline or kprobe only (default: the best of all)"}, \
 	{"nft-trace", 0, OPT_FLAG, FIELD(nft_trace), OTHER, \
 	 .help = "nftables itself names the rule: adds a table while it runs, costs time"}
 
@@ -139,6 +145,47 @@ const struct option_def replay_option_defs[] = {
 	COUNT,
 	{"diff", 0, OPT_FLAG, FIELD(diff), OTHER,
 	 .help = "of two recordings: which verdicts appear, vanish, change"},
+	HELP,
+	{NULL},
+};
+
+const struct option_word stacks_kind_words[] = {
+	{"rst", STACKS_RST},
+	{"drop", STACKS_DROP},
+	{"retransmit", STACKS_RETRANSMIT},
+	{"connect", STACKS_CONNECT},
+	{"close", STACKS_CLOSE},
+	{NULL, 0},
+};
+
+static const struct option_word by_words[] = {
+	{"stack", BY_STACK},
+	{"location", BY_LOCATION},
+	{"reason", BY_REASON},
+	{"flow", BY_FLOW},
+	{NULL, 0},
+};
+
+const struct stacks_options stacks_defaults = {.interval = 5 * NSEC_PER_SEC, .top = 10};
+
+const struct option_def stacks_option_defs[] = {
+	{"by", 0, OPT_WORD, .arg = "WHAT", FIELD(counted.by), SHOWN, .words = by_words,
+	 .help = "stack (default), location, reason or flow"},
+	{"interval", 0, OPT_DURATION, .arg = "TIME", FIELD(counted.interval), SHOWN, .min = 100 * NSEC_PER_MSEC,
+	 .max = DAY, .help = "a table every so often (default 5s)"},
+	{"top", 0, OPT_U64, .arg = "N", FIELD(counted.top), SHOWN, .min = 1, .max = STACKS_TABLE_SIZE,
+	 .help = "so many rows, those with most (default 10)"},
+	{"folded", 0, OPT_FLAG, FIELD(counted.folded), SHOWN, .help = "at the end, one line a stack, for flame graphs"},
+	{"json", 0, OPT_FLAG, FIELD(json), SHOWN, .help = "one JSON object a table (docs/json.md)"},
+	{"all", 0, OPT_FLAG, FIELD(all), SHOWN, .help = "also drops that are never a failure, of any protocol"},
+	{"quiet", 'q', OPT_FLAG, FIELD(quiet), SHOWN, .help = "no armed line and, in text, no table of all at the end"},
+	{"color", 0, OPT_WORD, .arg = "WHEN", FIELD(color), SHOWN, .words = color_words,
+	 .help = "auto (on a terminal), always or never"},
+	FILTERS,
+	WHOM,
+	{"count", 0, OPT_U64, .arg = "N", FIELD(count), STOP, .min = 1, .max = UINT64_MAX,
+	 .help = "after N tables"},
+	RUN,
 	HELP,
 	{NULL},
 };
@@ -240,6 +287,11 @@ int watch_options_check(const struct watch_options *o, struct strbuf *err)
 	if (o->ready_fd && fcntl((int)o->ready_fd, F_GETFD) < 0) {
 		strbuf_addf(err, "--ready-fd %llu: no file is open there",
 			    (unsigned long long)o->ready_fd);
+		return -EINVAL;
+	}
+	if (o->counted.folded && (o->json || o->counted.by != BY_STACK)) {
+		strbuf_addf(err, "--folded and %s can't go together: folded lines are stacks",
+			    o->json ? "--json" : "--by");
 		return -EINVAL;
 	}
 	if (check_ports(o, err))

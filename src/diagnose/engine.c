@@ -3,6 +3,7 @@
 
 #include "record/question.h"
 #include "record/record.h"
+#include "sym/labels.h"
 
 static const struct cause *const causes[] = {
 #define CAUSE(name) &cause_##name,
@@ -175,7 +176,9 @@ static bool has_sources(const struct judge *j)
 static void verdict_stack(const struct judge *j, struct verdict *v)
 {
 	_cleanup_strbuf_ struct strbuf frame = {0};
+	const char *path[LABELS_MAX];
 	bool sources = has_sources(j);
+	size_t n;
 
 	for (unsigned i = 0; i < j->ev->nr_kstack; i++) {
 		const struct rec_symbol *s = world_symbol(j->world, j->ev->kstack[i]);
@@ -188,6 +191,9 @@ static void verdict_stack(const struct judge *j, struct verdict *v)
 		if (sources)
 			verdict_source(v, frame.s ? frame.s : "", s ? s->source : "");
 	}
+	n = label_path(v->stack.v, v->stack.n, path);
+	for (size_t i = 0; i < n; i++)
+		verdict_step(v, "%s", path[i]);
 }
 
 /* 1 if `flow` goes to the service, -1 if it comes from there, 0 if nothing tells. */

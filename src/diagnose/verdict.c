@@ -23,6 +23,8 @@ void verdict_free(struct verdict *v)
 		free(v->stack.v[i]);
 	for (size_t i = 0; i < v->source.n; i++)
 		source_free(&v->source.v[i]);
+	for (size_t i = 0; i < v->path.n; i++)
+		free(v->path.v[i]);
 	for (size_t i = 0; i < v->fix.n; i++) {
 		free(v->fix.v[i].command);
 		free(v->fix.v[i].effect);
@@ -31,6 +33,7 @@ void verdict_free(struct verdict *v)
 	vec_free(&v->hit);
 	vec_free(&v->stack);
 	vec_free(&v->source);
+	vec_free(&v->path);
 	vec_free(&v->fix);
 	ledger_free(&v->connect);
 	*v = (struct verdict){0};
@@ -143,6 +146,15 @@ void verdict_source(struct verdict *v, const char *frame, const char *source)
 		source_add(v, frame, NULL, false);
 	while (n-- > 0)
 		source_add(v, frame, &lines[n], n > 0);
+}
+
+void verdict_step(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_add(&v->path.v, &v->path.n, &v->path.cap, format(fmt, ap));
+	va_end(ap);
 }
 
 void verdict_hit(struct verdict *v, const char *fmt, ...)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "out/fields_out.h"
+#include "sym/labels.h"
 
 #include <time.h>
 
@@ -33,6 +34,21 @@ void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *o
 		strbuf_addf(out, "+0x%llx", (unsigned long long)sym->offset);
 	if (sym->module[0])
 		strbuf_addf(out, " [%s]", sym->module);
+}
+
+void frame_text(const char *frame, const char *source, const char *caller, struct strbuf *out)
+{
+	const char *label = label_of(frame, caller);
+	size_t start = out->len, wide, columns = *source ? SOURCE_COLUMNS : FRAME_COLUMNS;
+
+	escape_text(frame, out);
+	if (*source) {
+		strbuf_addc(out, ' ');
+		escape_text(source, out);
+	}
+	wide = out->len - start;
+	if (label)
+		strbuf_addf(out, "%*s  %s", wide < columns ? (int)(columns - wide) : 0, "", label);
 }
 
 void time_text_utc(uint64_t wall_ns, struct strbuf *out)

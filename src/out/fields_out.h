@@ -9,6 +9,8 @@
 #include "out/out.h"
 #include "record/fields.h"
 
+#define FRAME_COLUMNS 34  /* of a function, before what it does */
+#define SOURCE_COLUMNS 56 /* the same, of one with its line */
 #define BOLD "\033[1m"
 #define DIM "\033[2m"
 #define RED "\033[31m"
@@ -21,6 +23,8 @@ extern const struct field ledger_fields[];  /* of struct ledger */
 extern const struct field summary_fields[];
 extern const struct field connects_fields[];
 extern const struct field joined_fields[];
+extern const struct field stacks_fields[]; /* of struct out_stacks */
+const char *stacks_by_name(unsigned by);   /* "stack" */
 /* Fills c->latency, which the caller frees. */
 void connects_steps(struct out_connects *c); /* of struct out_summary */
 
@@ -39,6 +43,12 @@ void field_text(const struct field *f, const void *base, const struct out_symbol
 		struct strbuf *out);
 /* "tcp_v4_rcv+0x596", "nf_hook_slow+0x3 [module]", or the address. */
 void symbol_text(const struct out_symbols *syms, uint64_t addr, struct strbuf *out);
+
+/*
+ * A frame for a terminal, with what its function does in a column of its own. source: its lines, "" if none
+ * is known; caller: the next outer frame, or NULL.
+ */
+void frame_text(const char *frame, const char *source, const char *caller, struct strbuf *out);
 
 /* A record as one line, for a terminal. */
 void record_words(const struct rec_hdr *r, const struct out_symbols *syms, struct strbuf *out);

@@ -243,6 +243,14 @@ void jsonl_joined(const struct out_options *o, const struct out_joined *joined)
 	line_write(o, line);
 }
 
+void jsonl_stacks(const struct out_options *o, const struct out_stacks *s)
+{
+	json_t *line = line_start("stacks");
+
+	object_fill(line, stacks_fields, s, NULL);
+	line_write(o, line);
+}
+
 void jsonl_summary(const struct out_options *o, const struct out_summary *s)
 {
 	json_t *line = line_start("summary");

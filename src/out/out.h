@@ -32,6 +32,28 @@ struct out_connects {		/* what became of connect() to one destination */
 	VEC(struct out_step) latency; /* filled where it is printed */
 };
 
+struct out_stack {	  /* a row of what was counted: all rows of the kernel's that read alike */
+	const char *kind; /* "drop" */
+	char reason[40];
+	char location[112];    /* as out_count's */
+	struct rec_tuple flow; /* proto 0: not counted by flow */
+	VEC(char *) frames;    /* innermost first */
+	VEC(char *) path;      /* their labels in the order of time */
+	uint64_t count;	       /* since the last table */
+	uint64_t total;
+};
+
+struct out_stacks {
+	uint64_t wall_ns;
+	uint64_t interval_ns; /* that `count` is of */
+	bool all;	      /* of everything since the beginning */
+	int by;		      /* enum stacks_by */
+	uint64_t seen;	      /* = the rows' counts + rest + others */
+	uint64_t rest;	      /* of rows that are not shown */
+	uint64_t others; /* without a row: the kernel's table was full, or no program saw them */
+	VEC(struct out_stack) rows; /* most first */
+};
+
 struct out_end { /* of a connection: what one host says of it */
 	char host[64];
 	uint64_t verdict; /* its id there */
@@ -91,5 +113,11 @@ void jsonl_joined(const struct out_options *o, const struct out_joined *joined);
 void jsonl_summary(const struct out_options *o, const struct out_summary *s);
 void text_connects(const struct out_options *o, const struct out_connects *c);
 void jsonl_connects(const struct out_options *o, const struct out_connects *c);
+
+/* height: at most so many lines; 0 all. */
+void text_stacks(const struct out_options *o, const struct out_stacks *s, size_t height);
+void jsonl_stacks(const struct out_options *o, const struct out_stacks *s);
+/* A line for each row's stack, outermost frame first, as flame graph tools read it. */
+void folded_stacks(const struct out_options *o, const struct out_stacks *s);
 
 #endif

@@ -127,6 +127,7 @@ const struct field verdict_fields[] = {
 	      .when = has_ledger),
 	FIELD(LINES, struct verdict, evidence, "evidence", "evidence"),
 	FIELD(LINES, struct verdict, hit, "hit", "hit"),
+	FIELD(LINES, struct verdict, path, "path", "path", .optional = true),
 	FIELD(LINES, struct verdict, stack, "kernel_stack", "stack"),
 	FIELD(LIST, struct verdict, source, "kernel_source", NULL, .when = has_sources,
 	      .u.items = {source_fields, sizeof(struct verdict_source)}),
@@ -215,6 +216,45 @@ const struct field connects_fields[] = {
 	FIELD(NS, struct out_connects, value.max_ns, "max_ns", NULL, .optional = true),
 	FIELD(LIST, struct out_connects, latency, "latency", NULL,
 	      .u.items = {step_fields, sizeof(struct out_step)}),
+	{.type = FIELD_END},
+};
+
+/* ---- stacks ---------------------------------------------------------------------------------- */
+
+const char *stacks_by_name(unsigned by)
+{
+	static const char *const names[] = {"stack", "location", "reason", "flow"};
+
+	return by < ARRAY_SIZE(names) ? names[by] : name_unknown;
+}
+
+static bool has_flow(const void *base)
+{
+	return ((const struct out_stack *)base)->flow.proto;
+}
+
+static const struct field stack_fields[] = {
+	FIELD(CSTR, struct out_stack, kind, "kind", NULL),
+	FIELD(STRING, struct out_stack, reason, "reason", NULL, .optional = true),
+	FIELD(STRING, struct out_stack, location, "location", NULL, .optional = true),
+	FIELD_GROUP_OF(struct out_stack, flow, "flow", flow_fields, .when = has_flow),
+	FIELD(UINT, struct out_stack, count, "count", NULL),
+	FIELD(UINT, struct out_stack, total, "total", NULL),
+	FIELD(LINES, struct out_stack, frames, "kernel_stack", NULL, .optional = true),
+	FIELD(LINES, struct out_stack, path, "path", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
+const struct field stacks_fields[] = {
+	FIELD(TIME, struct out_stacks, wall_ns, "time", NULL),
+	FIELD(NAME, struct out_stacks, by, "by", NULL, .u.name = stacks_by_name),
+	FIELD(BOOL, struct out_stacks, all, "all", NULL),
+	FIELD(NS, struct out_stacks, interval_ns, "interval_ns", NULL),
+	FIELD(UINT, struct out_stacks, seen, "seen", NULL),
+	FIELD(UINT, struct out_stacks, rest, "rest", NULL),
+	FIELD(UINT, struct out_stacks, others, "others", NULL),
+	FIELD(LIST, struct out_stacks, rows, "rows", NULL,
+	      .u.items = {stack_fields, sizeof(struct out_stack)}),
 	{.type = FIELD_END},
 };
 

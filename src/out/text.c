@@ -139,20 +139,54 @@ static void verdict_lines(const struct out_options *o, const struct field *f,
 	}
 }
 
-/* "tcp_v4_rcv+0x596 net/ipv4/tcp_ipv4.c:2226", and what is inlined there in lines of its own, before. */
-static void verdict_sources(const struct out_options *o, const char *label, const struct verdict *v,
-			    struct strbuf *out)
+static void verdict_path(const struct out_options *o, const char *label, const struct verdict *v,
+			 struct strbuf *out)
 {
-	for (size_t i = 0; i < v->source.n; i++) {
-		const struct verdict_source *s = &v->source.v[i];
-		_cleanup_strbuf_ struct strbuf line = {0};
+	_cleanup_strbuf_ struct strbuf path = {0};
 
-		strbuf_add(&line, s->inlined ? s->function : s->frame);
-		if (s->function)
-			strbuf_addf(&line, "%s %s:%u", s->inlined ? " (inlined)" : "", s->file,
-				    s->line);
-		add_label(o, i ? "" : label, out);
-		add_paragraph(o, line.s ? line.s : "", COLUMN, COLUMN + HANG, out);
+	for (size_t i = 0; i < v->path.n; i++)
+		strbuf_addf(&path, "%s%s", i ? " -> " : "", v->path.v[i]);
+	add_label(o, label, out);
+	add_paragraph(o, path.s ? path.s : "", COLUMN, COLUMN + HANG, out);
+}
+
+static void source_text(const struct verdict_source *s, struct strbuf *out)
+{
+	if (s->function)
+		strbuf_addf(out, "%s:%u", s->file, s->line);
+}
+
+static void add_inlined(const struct verdict_source *s, struct strbuf *out)
+{
+	_cleanup_strbuf_ struct strbuf line = {0};
+
+	strbuf_addf(&line, "%s (inlined) ", s->function);
+	source_text(s, &line);
+	escape_text(line.s ? line.s : "", out);
+	strbuf_addc(out, '\n');
+}
+
+/* Each frame with its line and with what its function does; functions that are inlined there stand above it. */
+static void verdict_frames(const struct out_options *o, const char *label, const struct verdict *v,
+			   struct strbuf *out)
+{
+	size_t at = 0; /* in v->source */
+
+	for (size_t i = 0; i < v->stack.n; i++) {
+		const char *caller = i + 1 < v->stack.n ? v->stack.v[i + 1] : NULL;
+		_cleanup_strbuf_ struct strbuf source = {0};
+
+		for (; at < v->source.n && v->source.v[at].inlined; at++) {
+			add_label(o, label, out);
+			add_inlined(&v->source.v[at], out);
+			label = "";
+		}
+		if (at < v->source.n)
+			source_text(&v->source.v[at++], &source);
+		add_label(o, label, out);
+		frame_text(v->stack.v[i], source.s ? source.s : "", caller, out);
+		strbuf_addc(out, '\n');
+		label = "";
 	}
 }
 
@@ -198,8 +232,10 @@ void text_verdict(const struct out_options *o, const struct verdict *v)
 		stack = f->offset == offsetof(struct verdict, stack);
 		if (stack && !o->stacks)
 			continue;
-		if (stack && v->source.n)
-			verdict_sources(o, f->label, v, &out);
+		if (stack)
+			verdict_frames(o, f->label, v, &out);
+		else if (f->offset == offsetof(struct verdict, path))
+			verdict_path(o, f->label, v, &out);
 		else if (f->type == FIELD_LINES)
 			verdict_lines(o, f, v, &out);
 		else if (f->type == FIELD_GROUP)
@@ -291,18 +327,18 @@ static void add_values(const struct field *f, const void *base, bool keys,
 	}
 }
 
-/* Behind a frame: its line, and those of what is inlined there. */
-static void add_frame_source(const struct rec_symbol *s, struct strbuf *out)
+/* Of a frame: its line, and those of what is inlined there. */
+static void symbol_source(const struct out_symbols *syms, uint64_t addr, struct strbuf *out)
 {
+	const struct rec_symbol *s = syms && syms->find ? syms->find(syms->arg, addr) : NULL;
 	struct source_line lines[SOURCE_LINES_MAX];
 	size_t n = s ? source_lines(s->source, lines) : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct source_line *l = &lines[i];
 
-		strbuf_add(out, i ? ", " : "  ");
 		if (i)
-			strbuf_addf(out, "%.*s ", l->function_len, l->function);
+			strbuf_addf(out, ", %.*s ", l->function_len, l->function);
 		strbuf_addf(out, "%.*s", l->place_len, l->place);
 	}
 }
@@ -311,15 +347,19 @@ static void add_stack(const struct field *f, const void *base, const struct out_
 		      struct strbuf *out)
 {
 	const uint64_t *addr = field_at(f, base);
+	size_t n = field_count(f, base), room = f->size / sizeof(*addr);
 
-	for (size_t i = 0; i < field_count(f, base) && i < f->size / sizeof(*addr); i++) {
-		_cleanup_strbuf_ struct strbuf text = {0};
+	if (f->type != FIELD_SYMBOLS)
+		syms = NULL;
+	for (size_t i = 0; i < n && i < room; i++) {
+		_cleanup_strbuf_ struct strbuf text = {0}, source = {0}, caller = {0};
 
-		symbol_text(f->type == FIELD_SYMBOLS ? syms : NULL, addr[i], &text);
-		if (f->type == FIELD_SYMBOLS && syms && syms->find)
-			add_frame_source(syms->find(syms->arg, addr[i]), &text);
+		symbol_text(syms, addr[i], &text);
+		symbol_source(syms, addr[i], &source);
+		if (i + 1 < n && i + 1 < room)
+			symbol_text(syms, addr[i + 1], &caller);
 		strbuf_addf(out, "  %-18s", i ? "" : f->name);
-		escape_text(text.s ? text.s : "", out);
+		frame_text(text.s ? text.s : "", source.s ? source.s : "", caller.s, out);
 		strbuf_addc(out, '\n');
 	}
 }

@@ -5,7 +5,7 @@
  * Events that no program saw: one that interrupts the same program on its CPU is not run (kernel
  * 5.12 and newer count that: kernel/bpf/trampoline.c, bpf_prog_inc_misses_counter).
  */
-static uint64_t missed(const struct live *l)
+uint64_t counts_missed(const struct live *l)
 {
 	struct bpf_program *prog;
 	uint64_t n = 0;
@@ -44,7 +44,7 @@ static const char *key_reason(const struct live *l, const struct count_key *key)
 static int count_others(struct live *l, struct count_value *values, int cpus,
 			struct count_value *sum)
 {
-	uint64_t misses = missed(l);
+	uint64_t misses = counts_missed(l);
 	uint32_t first = 0;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.overflow), &first, values))

@@ -153,6 +153,7 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
 	/* It takes memory only where it is asked for. */
 	if (!o->config.connects)
 		(void)bpf_map__set_max_entries(l->skel->maps.connects, 1);
+	stacks_size(l);
 	err = tcpwhy_bpf__load(l->skel);
 	if (!err)
 		err = connects_others(l);
@@ -247,6 +248,9 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 	l->btf_fd = -1;
 	l->hooks_known = UINT64_MAX;
 	l->follow_forks = o->follow_forks;
+	l->stacks = o->config.stacks;
+	if (l->stacks && (o->config.flow_filter || o->config.task_filter || o->config.ifname[0]))
+		l->stacks |= STACKS_FILTERS;
 	l->tiers = o->tiers ? o->tiers : (1u << TIER_COUNT) - 1;
 	l->asked = l->tiers;
 	l->prefer_other = o->tiers && o->tiers != 1u << TIER_TRACEPOINT;

@@ -73,6 +73,17 @@ int live_counts(struct live *l,
 			   const char *reason_name),
 		void *arg);
 
+/* What was counted instead of watched (config.stacks). */
+struct live_stack {
+	const struct stack_key *key; /* NULL: what found no room in the table, or no program saw */
+	uint64_t count;
+	const char *reason;	/* its name, may be empty */
+	const uint64_t *frames; /* return addresses, innermost first, without tcpwhy's own */
+	unsigned nr_frames;
+};
+/* Every row, summed over CPUs. 0 or a negative errno. */
+int live_stacks(struct live *l, void (*fn)(void *arg, const struct live_stack *row), void *arg);
+
 /* What became of connect(), for each destination; the key is all 0 for those that found no room. */
 int live_connects(struct live *l,
 		  void (*fn)(void *arg, const struct connect_key *key,

@@ -18,6 +18,9 @@ struct names {
 	size_t n;
 };
 
+/* Probes that admit flows to the filters, whatever is counted. */
+#define STACKS_FILTERS 0x80
+
 /* A probe while it is being attached; the public part of it is in struct live. */
 struct probe_state {
 	int way;	  /* the chosen one of its definition, -1 none */
@@ -47,6 +50,7 @@ struct live {
 	uint32_t tiers;	   /* those of them that the kernel offers */
 	bool prefer_other; /* one tier is asked for: its ways first */
 	bool follow_forks;
+	uint8_t stacks; /* what is counted only: STACKS_* and STACKS_FILTERS; 0 all is watched */
 	bool kprobe_multi;
 	struct hook_links hook_links;
 	uint64_t hooks_known; /* value of nf_registered when they were enumerated */
@@ -97,12 +101,26 @@ struct bpf_link *kprobe_attach_fast(struct bpf_program *prog, const char *functi
 struct bpf_link *kprobe_attach_multi(struct bpf_program *prog, const unsigned long *addrs,
 				     size_t n);
 
+#define OWN_FRAMES 2u
+
 /* ---- own_code.c ------------------------------------------------------------------------------ */
 
 /* Notes where the kernel put the programs. */
 void own_code_find(struct live *l);
-/* Takes the frames of a program and its caller off the kernel stack. */
+/* How many of these frames are a program's and its caller's. */
+unsigned own_code_frames(const struct live *l, const uint64_t *frames, unsigned n);
+/* Takes them off the kernel stack. */
 void own_code_skip(const struct live *l, struct rec_event *e);
+
+/* ---- stacks.c -------------------------------------------------------------------------------- */
+
+/* How many rows and stacks there is room for; before the programs are loaded. */
+void stacks_size(const struct live *l);
+
+/* ---- counts.c -------------------------------------------------------------------------------- */
+
+/* Events that no program saw: one that interrupts the same program on its CPU is not run. */
+uint64_t counts_missed(const struct live *l);
 
 /* ---- nft_layout.c ---------------------------------------------------------------------------- */
 

@@ -43,15 +43,21 @@ void own_code_find(struct live *l)
 	}
 }
 
+unsigned own_code_frames(const struct live *l, const uint64_t *frames, unsigned n)
+{
+	for (size_t i = 0; n > OWN_FRAMES && i < l->own_code.n; i++)
+		if (frames[0] > l->own_code.v[i].start && frames[0] <= l->own_code.v[i].end)
+			return OWN_FRAMES;
+	return 0;
+}
+
 void own_code_skip(const struct live *l, struct rec_event *e)
 {
-	bool own = false;
+	unsigned own = own_code_frames(l, e->kstack, e->nr_kstack);
 
-	for (size_t i = 0; e->nr_kstack > 2 && !own && i < l->own_code.n; i++)
-		own = e->kstack[0] > l->own_code.v[i].start && e->kstack[0] <= l->own_code.v[i].end;
 	if (!own)
 		return;
-	e->nr_kstack = (uint8_t)(e->nr_kstack - 2);
-	memmove(e->kstack, e->kstack + 2, e->nr_kstack * sizeof(e->kstack[0]));
-	memset(e->kstack + e->nr_kstack, 0, 2 * sizeof(e->kstack[0]));
+	e->nr_kstack = (uint8_t)(e->nr_kstack - own);
+	memmove(e->kstack, e->kstack + own, e->nr_kstack * sizeof(e->kstack[0]));
+	memset(e->kstack + e->nr_kstack, 0, own * sizeof(e->kstack[0]));
 }

@@ -24,6 +24,7 @@ struct probe_def {
 	const char *lost;		 /* if no way is taken */
 	struct probe_way ways[WAYS_MAX]; /* best first */
 	bool tasks;			 /* only with follow_forks */
+	uint8_t stacks; /* STACKS_*: it is needed where these are only counted; 0 it isn't */
 };
 
 #define TRACEPOINT(args, lost, ...)                              \
@@ -69,28 +70,28 @@ static const struct probe_def probe_defs[] = {
 	 {TRACEPOINT(4, NULL, "tcp_send_reset"),
 	  FENTRY("tcp_v4_send_reset_fentry", "?tcp_v6_send_reset_fentry", "tcp_send_active_reset_fentry"),
 	  KPROBE("tcp_v4_send_reset_kprobe", "?tcp_v6_send_reset_kprobe", "tcp_send_active_reset_kprobe"),
-	  TRACEPOINT(3, "resets sent without a socket, and the kernel's reason for a reset", "tcp_send_reset_old")}},
+	  TRACEPOINT(3, "resets sent without a socket, and the kernel's reason for a reset", "tcp_send_reset_old")}, .stacks = STACKS_RST},
 	{"tcp_receive_reset", "resets received", "resets received",
-	 {TRACEPOINT(2, NULL, "tcp_receive_reset")}},
+	 {TRACEPOINT(2, NULL, "tcp_receive_reset")}, .stacks = STACKS_RST},
 	{"kfree_skb", "packets dropped, and why", "drops",
 	 {TRACEPOINT(5, NULL, "kfree_skb"),
 	  TRACEPOINT(4, "the receiving socket of a drop", "kfree_skb_3"),
-	  TRACEPOINT(3, "the receiving socket and the reason of a drop, and drops within TCP but those of SYNs", "kfree_skb_2")}},
+	  TRACEPOINT(3, "the receiving socket and the reason of a drop, and drops within TCP but those of SYNs", "kfree_skb_2")}, .stacks = STACKS_DROP},
 	{"tcp_retransmit_skb", "retransmissions", "retransmissions",
 	 {TRACEPOINT(4, NULL, "tcp_retransmit_skb"),
-	  TRACEPOINT(3, "whether a retransmission could be sent", "tcp_retransmit_skb_2")}},
+	  TRACEPOINT(3, "whether a retransmission could be sent", "tcp_retransmit_skb_2")}, .stacks = STACKS_RETRANSMIT},
 	{"tcp_retransmit_synack", "SYN-ACK retransmissions", "SYN-ACK retransmissions",
-	 {TRACEPOINT(3, NULL, "tcp_retransmit_synack")}},
+	 {TRACEPOINT(3, NULL, "tcp_retransmit_synack")}, .stacks = STACKS_RETRANSMIT},
 	{"inet_sock_set_state", "socket states", "connects that fail, and who closed a socket",
-	 {TRACEPOINT(4, NULL, "inet_sock_set_state")}},
+	 {TRACEPOINT(4, NULL, "inet_sock_set_state")}, .stacks = STACKS_CONNECT | STACKS_CLOSE | STACKS_FILTERS},
 	{ERRORS, "errors reported to sockets", "errors that don't end a connection",
 	 {TRACEPOINT(2, NULL, "inet_sk_error_report"), AT(sock_def_error_report)}},
 	{"net_dev_queue", "SYNs, resets and ICMP errors that leave",
 	 "whether SYNs left, resets of REJECT rules, ICMP errors sent",
-	 {TRACEPOINT(2, NULL, "net_dev_queue")}},
+	 {TRACEPOINT(2, NULL, "net_dev_queue")}, .stacks = STACKS_FILTERS},
 	{"netif_receive_skb", "SYNs, resets and ICMP errors that arrive",
 	 "SYNs that are refused silently, headers of resets received, ICMP errors received",
-	 {TRACEPOINT(2, NULL, "netif_receive_skb")}},
+	 {TRACEPOINT(2, NULL, "netif_receive_skb")}, .stacks = STACKS_FILTERS},
 	{"sys_exit", "connect() calls that fail at once", "connects that fail without a packet",
 	 {TRACEPOINT(3, NULL, "sys_exit")}},
 	{"REJECT, IPv4", "packets that a REJECT rule answers", "the rejected packet; the answer itself is still seen leaving",
@@ -133,7 +134,7 @@ static const struct probe_def probe_defs[] = {
 	{"conntrack entries", "who ended the entry of a connection that wasn't over", "how an entry ended that is missing",
 	 {AT(nf_ct_delete_from_lists), AT(nf_ct_delete)}},
 	{"sched_process_fork", "children of the watched processes", "children of the watched processes",
-	 {TRACEPOINT(3, NULL, "sched_process_fork")}, true},
+	 {TRACEPOINT(3, NULL, "sched_process_fork")}, true, STACKS_FILTERS},
 };
 /* clang-format on */
 
@@ -303,6 +304,13 @@ static void choose_way(struct live *l, const struct btf *btf, size_t i)
 	str_copy(probe->how, sizeof(probe->how), how.s ? how.s : "");
 }
 
+static bool is_asked(const struct live *l, const struct probe_def *def)
+{
+	if (l->stacks && !(def->stacks & l->stacks))
+		return false;
+	return !def->tasks || l->follow_forks;
+}
+
 void probes_choose(struct live *l, const struct btf *vmlinux)
 {
 	struct bpf_program *prog;
@@ -312,7 +320,7 @@ void probes_choose(struct live *l, const struct btf *vmlinux)
 		bpf_program__set_autoload(prog, false);
 	}
 	for (size_t i = 0; i < l->nr_probes; i++)
-		if (!probe_defs[i].tasks || l->follow_forks)
+		if (is_asked(l, &probe_defs[i]))
 			choose_way(l, vmlinux, i);
 		else
 			l->states[i].way = -1;

@@ -92,7 +92,7 @@ static struct rec_tuple tuple_make(uint8_t proto, const char *src, uint16_t spor
 	return t;
 }
 
-static struct verdict verdict_make(void)
+static __attribute__((unused)) struct verdict verdict_make(void)
 {
 	struct verdict v = {
 		.id = 1,
@@ -160,7 +160,7 @@ static inline struct ledger ledger_make(void)
 	return l;
 }
 
-static struct rec_event event_make(unsigned kind)
+static __attribute__((unused)) struct rec_event event_make(unsigned kind)
 {
 	struct rec_event e = {
 		.hdr = {REC_MAGIC, REC_VERSION, (u16)kind, sizeof(e), 4026531840, 7, 5000000000,
@@ -182,7 +182,7 @@ static struct rec_event event_make(unsigned kind)
 }
 
 /* Symbols below 0x1000 are f+address. */
-static const struct rec_symbol *symbol_find(void *arg, uint64_t addr)
+static __attribute__((unused)) const struct rec_symbol *symbol_find(void *arg, uint64_t addr)
 {
 	struct rec_symbol *sym = arg;
 

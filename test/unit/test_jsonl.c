@@ -250,6 +250,7 @@ static void every_field_is_documented(void **state)
 	check_documented(summary_fields, doc, "summary");
 	check_documented(connects_fields, doc, "connects");
 	check_documented(joined_fields, doc, "joined");
+	check_documented(stacks_fields, doc, "stacks");
 	for (unsigned kind = REC_NONE + 1; kind < REC_KIND_COUNT; kind++) {
 		_cleanup_strbuf_ struct strbuf name = {0};
 
@@ -271,7 +272,8 @@ static void every_documented_field_is_there(void **state)
 		bool found = is_own_field(name, len) || is_field(verdict_fields, name, len) ||
 			     is_field(summary_fields, name, len) ||
 			     is_field(connects_fields, name, len) ||
-			     is_field(joined_fields, name, len);
+			     is_field(joined_fields, name, len) ||
+			     is_field(stacks_fields, name, len);
 
 		for (unsigned kind = REC_NONE + 1; !found && kind < REC_KIND_COUNT; kind++)
 			found = is_field(record_fields(kind), name, len);

@@ -173,60 +173,10 @@ static void text_record_is_one_line(void **state)
 	c.o.stacks = true;
 	text_record(&c.o, &e.hdr, &syms);
 	assert_non_null(strstr(capture_text(&c), "ctinfo=none\n"
-						 "  kernel_stack      tcp_v4_rcv+0x596\n"
-						 "                    tcp_v4_rcv+0x801 "
-						 "[nf_tables]\n"));
-	capture_end(&c);
-}
-
-static const struct rec_symbol *symbol_with_source(void *arg, uint64_t addr)
-{
-	return addr == 0x596 ? arg : NULL;
-}
-
-static void source_lines_of_a_stack(void **state)
-{
-	struct rec_event e = event_make(REC_DROP);
-	struct rec_symbol sym = {.name = "tcp_v4_rcv",
-				 .offset = 0x596,
-				 .source = "tcp_v4_rcv net/a.c:7; inner \033.h:8"};
-	struct out_symbols syms = {symbol_with_source, &sym};
-	struct capture c;
-	json_t *line, *row;
-	(void)state;
-
-	e.nr_kstack = 2;
-	e.kstack[0] = 0x596;
-	e.kstack[1] = 0x801;
-	capture_start(&c);
-	c.o.stacks = true;
-	text_record(&c.o, &e.hdr, &syms);
-	assert_non_null(strstr(capture_text(&c), "  kernel_stack      tcp_v4_rcv+0x596  net/a.c:7, "
-						 "inner \\x1b.h:8\n"
-						 "                    0x801\n"));
-	capture_end(&c);
-	capture_start(&c);
-	jsonl_record(&c.o, &e.hdr, &syms);
-	line = capture_json(&c);
-	assert_int_equal(json_array_size(json_object_get(line, "kernel_source")), 3);
-	row = json_array_get(json_object_get(line, "kernel_source"), 0);
-	assert_string_equal(json_text(row, "function"), "inner");
-	assert_true(json_is_true(json_object_get(row, "inlined")));
-	row = json_array_get(json_object_get(line, "kernel_source"), 1);
-	assert_string_equal(json_text(row, "frame"), "tcp_v4_rcv+0x596");
-	assert_string_equal(json_text(row, "file"), "net/a.c");
-	assert_int_equal(json_number(row, "line"), 7);
-	row = json_array_get(json_object_get(line, "kernel_source"), 2);
-	assert_string_equal(json_text(row, "frame"), "0x801");
-	assert_null(json_object_get(row, "file"));
-	json_decref(line);
-	capture_end(&c);
-	sym.source[0] = '\0';
-	capture_start(&c);
-	jsonl_record(&c.o, &e.hdr, &syms);
-	line = capture_json(&c);
-	assert_null(json_object_get(line, "kernel_source"));
-	json_decref(line);
+						 "  kernel_stack      tcp_v4_rcv+0x596             "
+						 "       TCP receives\n"
+						 "                    tcp_v4_rcv+0x801 [nf_tables] "
+						 "       TCP receives\n"));
 	capture_end(&c);
 }
 
@@ -551,7 +501,6 @@ int main(void)
 		cmocka_unit_test(text_verdict_can_do_with_little),
 		cmocka_unit_test(repeats_say_how_often),
 		cmocka_unit_test(text_record_is_one_line),
-		cmocka_unit_test(source_lines_of_a_stack),
 		cmocka_unit_test(records_of_lookups),
 		cmocka_unit_test(summary_of_a_quiet_watch),
 		cmocka_unit_test(summary_counts_everything),

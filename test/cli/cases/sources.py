@@ -104,7 +104,7 @@ def verdicts(sandbox):
         watch.await_text("from/cache/")
         assert watch.end() == 0, watch.errors()
         assert re.search(r"inner1 \(inlined\) include/net/inner\.h:1\n"
-                         r" +tcp_v4_send_reset\+0x[0-9a-f]+ from/cache/tcp_v4_send_reset\.c:100\n",
+                         r" +tcp_v4_send_reset\+0x[0-9a-f]+ from/cache/tcp_v4_send_reset\.c:100 +answered with a reset\n",
                          watch.text()), watch.text()
 
 

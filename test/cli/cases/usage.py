@@ -15,6 +15,8 @@ WRONG = (
     "--duration 0s", "--color blue", "--comm a-name-that-is-too-long", "--json=yes", "--ready-fd 77", "--",
     "--pid 1 -- true", "--proto icmp --port 80", "--host 10.0.0.1 --src fd00::1", "curl", "--json watch", "explian",
     "explain one two", "explain --what", "explain no-such-cause", "doctor --what", "doctor now",
+    "stacks udp", "stacks drop --by port", "stacks --top 0", "stacks --interval 5", "stacks --folded --json",
+    "stacks --folded --by flow", "stacks --", "stacks --stacks",
     "--tier ftrace", "doctor --tier", "--tier trampoline,kprobe", "addr2line", "addr2line tcp_v4_rcv", "addr2line f+x",
     "addr2line f+0x1/", "addr2line f+1 --vmlinux", "addr2line +0x1",
 )
