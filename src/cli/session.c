@@ -445,7 +445,8 @@ static void print_connects(struct session *s)
 	struct connects c = {.s = s};
 
 	(void)live_connects(s->live, add_connects, &c);
-	qsort(c.rows.v, c.rows.n, c.rows.n ? sizeof(c.rows.v[0]) : 1, most_connects);
+	if (c.rows.n)
+		qsort(c.rows.v, c.rows.n, sizeof(c.rows.v[0]), most_connects);
 	for (size_t i = 0; i < c.rows.n; i++)
 		(s->o->json ? jsonl_connects : text_connects)(&s->out, &c.rows.v[i]);
 	vec_free(&c.rows);

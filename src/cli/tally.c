@@ -266,7 +266,8 @@ int tally_take(struct tally *t, bool all, size_t top, struct out_stacks *ret)
 		g->last = g->now;
 	}
 	t->last_others = t->others;
-	qsort(ret->rows.v, ret->rows.n, ret->rows.n ? sizeof(ret->rows.v[0]) : 1, most_first);
+	if (ret->rows.n)
+		qsort(ret->rows.v, ret->rows.n, sizeof(ret->rows.v[0]), most_first);
 	for (; top && ret->rows.n > top; ret->rows.n--)
 		ret->rest += ret->rows.v[ret->rows.n - 1].count;
 	return t->err;
