@@ -265,7 +265,10 @@ static void add_symbol(struct recorder *r, const struct world *w, uint64_t addr)
 	world_add(r->written, &sym->hdr);
 }
 
-/* As no question's answer, and known in time, though it may have been found out later. */
+/*
+ * As no question's answer. Known from when it was found out: until then who needs it asks, and waits for the
+ * answer.
+ */
 static void add_netns(struct recorder *r, const struct world *w, const struct rec_hdr *of)
 {
 	const struct rec_netns *ns = of->netns ? world_netns(w, of->netns) : NULL;
@@ -275,8 +278,10 @@ static void add_netns(struct recorder *r, const struct world *w, const struct re
 		return;
 	known = *ns;
 	known.question = 0;
-	known.hdr.mono_ns = of->mono_ns;
-	known.hdr.wall_ns = of->wall_ns;
+	if (known.hdr.mono_ns < of->mono_ns) {
+		known.hdr.mono_ns = of->mono_ns;
+		known.hdr.wall_ns = of->wall_ns;
+	}
 	pcapng_record(&r->writer, &known.hdr, NULL, NULL);
 	world_add(r->written, &ns->hdr);
 }
