@@ -263,6 +263,9 @@ struct rec_symbol {
 	char module[32];
 };
 
+/* rec_answer.err, in recordings only: -ETIME, nothing had come when the watch judged. */
+#define REC_UNANSWERED (-62)
+
 struct rec_answer {
 	struct rec_hdr hdr;
 	u64 question;

@@ -357,6 +357,30 @@ void recorder_record(struct recorder *r, const struct rec_hdr *rec, const struct
 	flush(r);
 }
 
+/* So that a replay waits as long as the watch did, and misses the same. */
+static void add_unanswered(struct recorder *r, const struct timeline *tl, const struct world *w,
+			   const struct verdict *v)
+{
+	uint64_t now = now_mono();
+
+	for (size_t i = 0; i < tl->open.n; i++) {
+		const struct open_question *a = &tl->open.v[i];
+		struct rec_answer rec = {.question = tl->id,
+					 .asked_ns = a->event_ns,
+					 .what = a->kind,
+					 .err = REC_UNANSWERED};
+
+		rec.hdr = (struct rec_hdr){.magic = REC_MAGIC,
+					   .version = REC_VERSION,
+					   .kind = REC_ANSWER,
+					   .size = sizeof(rec),
+					   .netns = a->netns,
+					   .mono_ns = now,
+					   .wall_ns = v->wall_ns + (now - v->mono_ns)};
+		add_record(r, &rec.hdr, w, NULL);
+	}
+}
+
 void recorder_verdict(struct recorder *r, const struct timeline *tl, const struct world *w,
 		      const struct verdict *v, bool lost)
 {
@@ -375,6 +399,7 @@ void recorder_verdict(struct recorder *r, const struct timeline *tl, const struc
 		if (event)
 			note_failed(r, (const struct rec_event *)rec, v->mono_ns + r->o->after);
 	}
+	add_unanswered(r, tl, w, v);
 	if (lost)
 		pcapng_loss(&r->writer, tl->last_ns, v->wall_ns);
 	pcapng_verdict(&r->writer, v);

@@ -12,6 +12,7 @@ from lab.addresses import environment
 
 from . import cgroup, match, sandbox, scenario, tool, witness
 
+_WRONG = "wrong verdicts"
 SKIP = 77  # exit status of a setup that finds this machine can't make the failure
 
 
@@ -24,6 +25,10 @@ class Result:
     weaker: str = ""  # how much less that is than wanted, see match.weaker
     untraced: tuple = (0, 0)  # timer interrupts without an event, and all of them, see witness
     recording: str = ""  # where it is wanted, what tcpwhy recorded: base64 of what zlib made of it
+
+    def says_nothing(self):
+        """Was tcpwhy wrong, but perhaps not told of all that happened?"""
+        return self.why == _WRONG and self.untraced[0] > 0
 
 
 class _Stop(Exception):
@@ -117,7 +122,7 @@ def _judge(case, options, numbers, seen, watcher):
     if weaker:
         return Result("ok", detail=seen, verdicts=names, weaker=weaker)
     lines = [*problems, match.summary(watcher.lines[-1])]
-    return Result("not ok", "wrong verdicts", "\n".join(lines) + watcher.errors(), verdicts=names)
+    return Result("not ok", _WRONG, "\n".join(lines) + watcher.errors(), verdicts=names)
 
 
 def run(case, options, show):
