@@ -72,6 +72,8 @@ void session_trace_take(struct session *s);
 /* Says what was lost in all. */
 void session_trace_end(const struct session *s);
 void session_load_symbols(struct session *s);
+/* Looks up whose the namespaces are that the summary will name and nothing has asked for yet. */
+void session_ask_names(struct session *s);
 void session_print_summary(struct session *s, bool command, int status);
 
 #endif
