@@ -264,6 +264,9 @@ struct rec_symbol {
 	char source[464]; /* the lines that it comes from (record/source_text.h), "" unknown */
 };
 
+/* rec_answer.err, in recordings only: -ETIME, nothing had come when the watch judged. */
+#define REC_UNANSWERED (-62)
+
 struct rec_answer {
 	struct rec_hdr hdr;
 	u64 question;

@@ -96,12 +96,15 @@ static void finish(struct inflow *in)
 		poll(&fd, 1, start_timeout_ms(now_mono(), session_sources_until(s)));
 		session_take_sources(s);
 	}
-	while (s->enrich && track_waits(s->track) && now_mono() < until && !session_enough(s)) {
+	session_ask_names(s);
+	while (s->enrich && (track_waits(s->track) || enrich_pending(s->enrich)) &&
+	       now_mono() < until && !session_enough(s)) {
 		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
 
 		poll(&fd, 1, start_timeout_ms(now_mono(), until));
 		inflow_take(in);
 	}
+	inflow_take(in);
 	track_flush(s->track);
 	session_step(s, UINT64_MAX - 1);
 }

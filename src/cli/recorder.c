@@ -268,7 +268,10 @@ static void add_symbol(struct recorder *r, const struct world *w, uint64_t addr)
 	world_add(r->written, &sym->hdr);
 }
 
-/* As no question's answer, and known in time, though it may have been found out later. */
+/*
+ * As no question's answer. Known from when it was found out: until then who needs it asks, and waits for the
+ * answer.
+ */
 static void add_netns(struct recorder *r, const struct world *w, const struct rec_hdr *of)
 {
 	const struct rec_netns *ns = of->netns ? world_netns(w, of->netns) : NULL;
@@ -278,8 +281,10 @@ static void add_netns(struct recorder *r, const struct world *w, const struct re
 		return;
 	known = *ns;
 	known.question = 0;
-	known.hdr.mono_ns = of->mono_ns;
-	known.hdr.wall_ns = of->wall_ns;
+	if (known.hdr.mono_ns < of->mono_ns) {
+		known.hdr.mono_ns = of->mono_ns;
+		known.hdr.wall_ns = of->wall_ns;
+	}
 	pcapng_record(&r->writer, &known.hdr, NULL, NULL);
 	world_add(r->written, &ns->hdr);
 }
@@ -355,6 +360,30 @@ void recorder_record(struct recorder *r, const struct rec_hdr *rec, const struct
 	flush(r);
 }
 
+/* So that a replay waits as long as the watch did, and misses the same. */
+static void add_unanswered(struct recorder *r, const struct timeline *tl, const struct world *w,
+			   const struct verdict *v)
+{
+	uint64_t now = now_mono();
+
+	for (size_t i = 0; i < tl->open.n; i++) {
+		const struct open_question *a = &tl->open.v[i];
+		struct rec_answer rec = {.question = tl->id,
+					 .asked_ns = a->event_ns,
+					 .what = a->kind,
+					 .err = REC_UNANSWERED};
+
+		rec.hdr = (struct rec_hdr){.magic = REC_MAGIC,
+					   .version = REC_VERSION,
+					   .kind = REC_ANSWER,
+					   .size = sizeof(rec),
+					   .netns = a->netns,
+					   .mono_ns = now,
+					   .wall_ns = v->wall_ns + (now - v->mono_ns)};
+		add_record(r, &rec.hdr, w, NULL);
+	}
+}
+
 void recorder_verdict(struct recorder *r, const struct timeline *tl, const struct world *w,
 		      const struct verdict *v, bool lost)
 {
@@ -373,6 +402,7 @@ void recorder_verdict(struct recorder *r, const struct timeline *tl, const struc
 		if (event)
 			note_failed(r, (const struct rec_event *)rec, v->mono_ns + r->o->after);
 	}
+	add_unanswered(r, tl, w, v);
 	if (lost)
 		pcapng_loss(&r->writer, tl->last_ns, v->wall_ns);
 	pcapng_verdict(&r->writer, v);

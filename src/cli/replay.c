@@ -86,20 +86,7 @@ void replay_ask(struct replay *r, const struct question *q)
 		found[i].taken = true;
 		return;
 	}
-	track_count_question(r->s.track, q->id, false);
-}
-
-/* Has the question that is answered here been asked this time, too? */
-static bool was_asked(const struct replay *r, const struct rec_answer *a, uint64_t arrival)
-{
-	const struct asked key = {.ns = a->asked_ns, .what = a->what, .netns = a->hdr.netns};
-	size_t n;
-	const struct asked *found = asked_find(r, &key, &n);
-
-	for (size_t i = 0; i < n; i++)
-		if (found[i].id == a->question && found[i].arrival == arrival)
-			return found[i].taken;
-	return false;
+	track_forget_question(r->s.track, q);
 }
 
 /* ---- playing --------------------------------------------------------------------------------- */
@@ -117,9 +104,6 @@ static void play_lookup(struct replay *r, struct item *item)
 	uint64_t *question = question_of(item->rec);
 	const struct renamed *n = renamed_find(r, *question);
 
-	if (n && item->rec->kind == REC_ANSWER &&
-	    !was_asked(r, (const struct rec_answer *)item->rec, item->arrival))
-		track_count_question(r->s.track, n->is, true);
 	*question = n ? n->is : 0;
 	session_lookup(&r->s, item->rec);
 }

@@ -431,6 +431,22 @@ static void add_connects(void *arg, const struct connect_key *key, const struct 
 		netns_name(ns, row->netns, sizeof(row->netns));
 }
 
+static void ask_name(void *session, const struct connect_key *key, const struct connect_value *v)
+{
+	struct session *s = session;
+	struct question q = {.kind = Q_NETNS, .netns = key->netns};
+
+	(void)v;
+	if (world_netns_wanted(s->world, key->netns))
+		(void)enrich_ask(s->enrich, &q);
+}
+
+void session_ask_names(struct session *s)
+{
+	if (s->enrich && s->o->connect_latency)
+		(void)live_connects(s->live, ask_name, s);
+}
+
 static int most_connects(const void *a, const void *b)
 {
 	const struct connect_value *x = &((const struct out_connects *)a)->value;

@@ -85,6 +85,8 @@ bool session_find_symbol(struct session *s, uint64_t addr, bool call, struct rec
 void session_take_sources(struct session *s);
 /* Until when they are waited for, CLOCK_MONOTONIC; 0: none is. */
 uint64_t session_sources_until(const struct session *s);
+/* Looks up whose the namespaces are that the summary will name and nothing has asked for yet. */
+void session_ask_names(struct session *s);
 void session_print_summary(struct session *s, bool command, int status);
 
 #endif

@@ -302,7 +302,8 @@ static bool is_overtaken(const struct timeline *tl, const struct rec_event *e)
 /* A setting or counter that isn't there belongs to a part of the kernel that isn't in use. */
 static bool is_failed(const struct rec_answer *a)
 {
-	return a->err && !(a->err == -ENOENT && (a->what == Q_SYSCTL || a->what == Q_COUNTER));
+	return a->err && a->err != REC_UNANSWERED &&
+	       !(a->err == -ENOENT && (a->what == Q_SYSCTL || a->what == Q_COUNTER));
 }
 
 /* An answer that is an error tells nothing, which is not the same as nothing being there. */
@@ -326,7 +327,7 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	     struct verdict *ret)
 {
 	struct best best = {0};
-	uint32_t events = 0;
+	uint32_t events = 0, late;
 
 	timeline_each_event(tl, e) {
 		struct judge j = {.tl = tl, .world = w, .ev = e};
@@ -346,11 +347,12 @@ int diagnose(const struct timeline *tl, const struct world *w, const struct diag
 	if (best.v.certainty != CERTAINTY_CERTAIN || best.cause->rank == RANK_PLACE ||
 	    best.v.incomplete)
 		tell_failed_lookups(tl, &best.v);
-	if (tl->open)
+	late = fact_open_questions(tl);
+	if (late)
 		verdict_evidence(&best.v,
 				 "%u lookups were not answered in time: what they would have told "
 				 "is missing",
-				 tl->open);
+				 late);
 	if (loss && loss->lost && best.v.certainty == CERTAINTY_CERTAIN &&
 	    best.cause->rank != RANK_ROOT) {
 		best.v.certainty = CERTAINTY_LIKELY;

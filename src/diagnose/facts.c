@@ -80,6 +80,15 @@ bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret
 	return false;
 }
 
+uint32_t fact_open_questions(const struct timeline *tl)
+{
+	uint32_t n = (uint32_t)tl->open.n;
+
+	timeline_each(tl, REC_ANSWER, struct rec_answer, a)
+		n += a->err == REC_UNANSWERED;
+	return n;
+}
+
 bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret)
 {
 	timeline_each(j->tl, REC_SYSCTL, struct rec_sysctl, s) {

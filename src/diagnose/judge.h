@@ -111,6 +111,8 @@ bool fact_conntrack_active(const struct judge *j);
  * to answer.
  */
 bool fact_answered(const struct judge *j, enum question_kind kind, uint32_t *ret_late_us);
+/* How many questions were still open when the watch judged. */
+uint32_t fact_open_questions(const struct timeline *tl);
 /* The value of a sysctl in ev's namespace: true if it is known. */
 bool fact_sysctl(const struct judge *j, const char *name, int64_t *ret);
 /* The route that a lookup found to dst, in ev's namespace; NULL: not known. */

@@ -72,6 +72,7 @@ void entry_free(struct store *s, struct entry *e)
 	for (size_t i = 0; i < e->tl.recs.n; i++)
 		free(e->tl.recs.v[i]);
 	vec_free(&e->tl.recs);
+	vec_free(&e->tl.open);
 	s->bytes -= e->bytes;
 	s->n--;
 	free(e);
@@ -203,7 +204,14 @@ static void merge_records(struct timeline *into, struct timeline *from)
 		else
 			free(from->recs.v[i]);
 	}
+	for (size_t i = 0; i < from->open.n; i++) {
+		struct open_question *slot = vec_push(&into->open);
+
+		if (slot)
+			*slot = from->open.v[i];
+	}
 	vec_free(&from->recs);
+	vec_free(&from->open);
 	qsort(into->recs.v, into->recs.n, sizeof(*into->recs.v), by_time);
 }
 
@@ -211,7 +219,6 @@ static void merge_state(struct store *s, struct entry *e, const struct timeline 
 {
 	struct timeline *into = &e->tl;
 
-	into->open += from->open;
 	into->hard += from->hard;
 	into->suspects += from->suspects;
 	into->events += from->events;

@@ -151,6 +151,27 @@ static bool question_equal(const struct question *a, const struct question *b)
 	       strcmp(a->chain, b->chain) == 0 && strcmp(a->name, b->name) == 0;
 }
 
+static void question_opened(struct timeline *tl, const struct question *q)
+{
+	struct open_question *slot = vec_push(&tl->open);
+
+	if (slot) /* else out of memory: it is not waited for */
+		*slot = (struct open_question){q->event_ns, q->kind, q->netns};
+}
+
+/* One of those of an event that are alike, of several sysctls, say, is as good as the other. */
+static void question_closed(struct timeline *tl, uint64_t event_ns, uint32_t kind, uint32_t netns)
+{
+	for (size_t i = 0; i < tl->open.n; i++) {
+		const struct open_question *a = &tl->open.v[i];
+
+		if (a->event_ns != event_ns || a->kind != kind || a->netns != netns)
+			continue;
+		tl->open.v[i] = tl->open.v[--tl->open.n];
+		return;
+	}
+}
+
 static void ask(struct track *t, struct entry *e, const struct question *q, uint64_t event_ns)
 {
 	struct question own = *q, *slot;
@@ -165,7 +186,7 @@ static void ask(struct track *t, struct entry *e, const struct question *q, uint
 	if (!slot)
 		return;
 	*slot = own;
-	e->tl.open++;
+	question_opened(&e->tl, &own);
 }
 
 static void ask_needs(struct track *t, struct entry *e, const struct rec_event *ev)
@@ -216,14 +237,12 @@ bool track_question(struct track *t, struct question *ret)
 	return true;
 }
 
-void track_count_question(struct track *t, uint64_t id, bool open)
+void track_forget_question(struct track *t, const struct question *q)
 {
-	struct entry *e = store_by_id(&t->store, id);
+	struct entry *e = store_by_id(&t->store, q->id);
 
-	if (e && open)
-		e->tl.open++;
-	else if (e && e->tl.open)
-		e->tl.open--;
+	if (e)
+		question_closed(&e->tl, q->event_ns, q->kind, q->netns);
 }
 
 /* ---- records in ------------------------------------------------------------------------------ */
@@ -363,8 +382,11 @@ static int add_lookup(struct track *t, const struct rec_hdr *rec)
 		t->answered_ns = rec->mono_ns;
 	if (!e)
 		return 0; /* it came too late */
-	if (rec->kind == REC_ANSWER && e->tl.open)
-		e->tl.open--;
+	if (rec->kind == REC_ANSWER) {
+		const struct rec_answer *a = (const struct rec_answer *)rec;
+
+		question_closed(&e->tl, a->asked_ns, a->what, rec->netns);
+	}
 	if (e->tl.verdict_id)
 		return 0;
 	entry_keep(t, e, rec);
@@ -403,7 +425,7 @@ static uint64_t ripe_at(const struct track *t, const struct timeline *tl)
 	uint64_t from = t->answered_ns > tl->trigger_ns ? t->answered_ns : tl->trigger_ns;
 	uint64_t most = tl->trigger_ns + ANSWERS_MOST_NS;
 
-	if (!tl->open)
+	if (!tl->open.n)
 		return tl->ripe_ns;
 	return from + ANSWERS_NS < most ? from + ANSWERS_NS : most;
 }
@@ -450,7 +472,7 @@ uint64_t track_next_ns(const struct track *t)
 bool track_waits(const struct track *t)
 {
 	for (const struct entry *e = t->store.first; e; e = e->after)
-		if (e->tl.open)
+		if (e->tl.open.n)
 			return true;
 	return false;
 }

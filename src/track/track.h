@@ -23,6 +23,13 @@ enum timeline_state {
 	TIMELINE_JUDGED,   /* has its verdict; what still happens is counted to it */
 };
 
+/* A question that is not answered yet. */
+struct open_question {
+	uint64_t event_ns; /* CLOCK_MONOTONIC of the event that raised it */
+	uint32_t kind;	   /* one enum question_kind */
+	uint32_t netns;	   /* inode number */
+};
+
 struct timeline {
 	uint64_t id;
 	VEC(struct rec_hdr *) recs; /* owned, in order of arrival */
@@ -30,14 +37,14 @@ struct timeline {
 	uint64_t first_ns; /* CLOCK_MONOTONIC of the first and last event */
 	uint64_t last_ns;
 	uint64_t ripe_ns;
-	uint64_t trigger_ns; /* of the event that made it ripen */
-	uint32_t open;	     /* questions without an answer yet */
-	uint32_t hard;	     /* events that are failures */
-	uint32_t suspects;   /* events that are or may be */
-	uint32_t events;     /* in recs, the others are what lookups found */
-	uint32_t cut;	     /* records beyond the limits, not kept */
-	uint64_t verdict_id; /* once judged */
-	bool awaits_end;     /* … while its connect() went on: what becomes of that is kept */
+	uint64_t trigger_ns;		/* of the event that made it ripen */
+	VEC(struct open_question) open; /* questions without an answer yet */
+	uint32_t hard;			/* events that are failures */
+	uint32_t suspects;		/* events that are or may be */
+	uint32_t events;		/* in recs, the others are what lookups found */
+	uint32_t cut;			/* records beyond the limits, not kept */
+	uint64_t verdict_id;		/* once judged */
+	bool awaits_end; /* … while its connect() went on: what becomes of that is kept */
 };
 
 /* Calls body for each event of tl as `const struct rec_event *e`. */
@@ -81,11 +88,8 @@ int track_add(struct track *t, const struct rec_hdr *rec);
 /* The next open question to be asked: true, or false if there is none. */
 bool track_question(struct track *t, struct question *ret);
 
-/*
- * A replay has other questions than were asked when it was recorded: one that nobody will answer (false), or
- * an answer that comes to none (true). Nothing is to be said of that.
- */
-void track_count_question(struct track *t, uint64_t id, bool open);
+/* A replay asks what was not asked when it was recorded: nobody will answer, and nothing is to be said of that. */
+void track_forget_question(struct track *t, const struct question *q);
 
 /*
  * The next timeline to be judged at `now` (CLOCK_MONOTONIC), NULL if none; the caller must call

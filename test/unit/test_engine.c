@@ -394,6 +394,20 @@ static void a_setting_that_is_not_there_is_no_failed_lookup(void **state)
 	assert_true(story_says(s, "1 lookups could not be made (EPERM)"));
 }
 
+/* In a replay it is recorded; in a watch the question is still open. */
+static void a_question_that_was_open_is_told(void **state)
+{
+	struct story *s = *state;
+
+	story_drop(s, to_service(), "SECURITY_HOOK")->pkt.tcp_flags = SYN;
+	judged(s, "syn-dropped-here, certain");
+	assert_false(story_says(s, "answered in time"));
+	story_answer(s, Q_SYSCTL)->err = REC_UNANSWERED;
+	judged(s, "syn-dropped-here, certain");
+	assert_true(story_says(s, "1 lookups were not answered in time"));
+	assert_false(story_says(s, "could not be made"));
+}
+
 static void needs_are_none_without_a_namespace(void **state)
 {
 	const struct rec_tuple t = to_service();
@@ -470,6 +484,7 @@ int main(void)
 		cmocka_unit_test(needs_about_netfilter_are_what_its_probes_leave_open),
 		cmocka_unit_test(needs_about_programs_take_the_cgroup_of_who_sends),
 		story_test(a_setting_that_is_not_there_is_no_failed_lookup),
+		story_test(a_question_that_was_open_is_told),
 		cmocka_unit_test(needs_are_none_without_a_namespace),
 		cmocka_unit_test(the_same_client_and_service_are_one_incident),
 		cmocka_unit_test(other_ends_causes_and_namespaces_are_others),

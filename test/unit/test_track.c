@@ -56,10 +56,10 @@ static void answers_lower_what_is_open(void **state)
 		fails(f, tcp("10.0.0.1", 1000, "10.0.0.2", (uint16_t)(80 + i)), at);
 		assert_int_equal(questions(f, &q), 1);
 		assert_true(track_waits(f->track));
-		answered(f, q.id, errs[i]);
+		answered(f, &q, errs[i]);
 		assert_false(track_waits(f->track));
 		assert_true(track_next_ns(f->track) == at + GRACE);
-		answered(f, q.id, 0); /* one too many */
+		answered(f, &q, 0); /* one too many */
 		assert_false(track_waits(f->track));
 		assert_int_equal(ripe(f, at + GRACE, 1, NULL), 1);
 	}
@@ -74,12 +74,12 @@ static void as_long_as_answers_come_in_the_others_are_waited_for(void **state)
 	fails(f, inside(), T0);
 	fails(f, tcp("10.0.0.1", 1000, "10.0.0.2", 80), T0);
 	assert_int_equal(questions(f, &q), 2);
-	answered_at(f, q.id, 0, T0 + MS); /* the other one's turn came later */
+	answered_at(f, &q, 0, T0 + MS); /* the other one's turn came later */
 	assert_int_equal(ripe(f, T0 + ANSWERS, 1, NULL), 1);
 	assert_true(track_next_ns(f->track) == T0 + MS + ANSWERS);
 	for (uint64_t at = T0 + step; at < end; at += step) {
 		assert_int_equal(ripe(f, at, 1, NULL), 0);
-		answered_at(f, q.id, 0, at);
+		answered_at(f, &q, 0, at);
 	}
 	assert_true(track_next_ns(f->track) == end);
 	assert_int_equal(ripe(f, end - 1, 1, NULL), 0);
@@ -89,10 +89,19 @@ static void as_long_as_answers_come_in_the_others_are_waited_for(void **state)
 static void answers_that_nobody_asked_for_are_ignored(void **state)
 {
 	struct fixture *f = *state;
+	struct question q = {0};
 
 	fails(f, inside(), T0);
-	answered(f, 12345, 0);
-	answered(f, 0, 0);
+	assert_int_equal(questions(f, &q), 1);
+	for (unsigned i = 0; i < 4; i++) {
+		struct question other = q;
+
+		other.id += i == 0 ? 12345 : 0;
+		other.kind = i == 1 ? Q_ROUTE : other.kind;
+		other.netns += i == 2;
+		other.event_ns += i == 3;
+		answered(f, &other, 0);
+	}
 	assert_true(track_waits(f->track));
 }
 

@@ -87,7 +87,7 @@ static void nat_that_was_looked_up_joins(void **state)
 
 	fails_in(f, inside(), INSIDE, T0);
 	assert_int_equal(questions(f, &q), 1);
-	answered(f, q.id, 0);
+	answered(f, &q, 0);
 	fails(f, outside(), T0 + MS);
 	assert_int_equal(questions(f, &q), 1);
 	rec_init(&ct, REC_CT, HOST, T0 + MS);
@@ -96,11 +96,11 @@ static void nat_that_was_looked_up_joins(void **state)
 	ct.orig = inside();
 	ct.reply = outside();
 	assert_int_equal(track_add(f->track, &ct.hdr), 0);
-	answered(f, q.id, 0);
+	answered(f, &q, 0);
 	/* The ends behind the NAT are asked for. */
 	assert_int_equal(questions(f, &q), 2);
-	answered(f, q.id, 0);
-	answered(f, q.id, 0);
+	answered(f, &q, 0);
+	answered(f, &q, 0);
 	assert_int_equal(ripe(f, T0 + MS + GRACE, 1, &tl), 1);
 	assert_int_equal(events_of(tl), 2);
 	assert_int_equal(tl->hard, 2);

@@ -90,19 +90,21 @@ void fails(struct fixture *f, struct rec_tuple t, uint64_t ns)
 	fails_in(f, t, HOST, ns);
 }
 
-void answered_at(struct fixture *f, uint64_t question, int err, uint64_t ns)
+void answered_at(struct fixture *f, const struct question *q, int err, uint64_t ns)
 {
 	struct rec_answer a;
 
-	rec_init(&a, REC_ANSWER, HOST, ns);
-	a.question = question;
+	rec_init(&a, REC_ANSWER, q->netns, ns);
+	a.question = q->id;
+	a.what = q->kind;
+	a.asked_ns = q->event_ns;
 	a.err = err;
 	assert_int_equal(track_add(f->track, &a.hdr), 0);
 }
 
-void answered(struct fixture *f, uint64_t question, int err)
+void answered(struct fixture *f, const struct question *q, int err)
 {
-	answered_at(f, question, err, T0);
+	answered_at(f, q, err, T0);
 }
 
 unsigned questions(struct fixture *f, struct question *last)

@@ -37,8 +37,8 @@ void happens(struct fixture *f, const struct rec_event *e);
 void fails_in(struct fixture *f, struct rec_tuple t, uint32_t netns, uint64_t ns);
 void fails(struct fixture *f, struct rec_tuple t, uint64_t ns);
 /* The end of a lookup. */
-void answered(struct fixture *f, uint64_t question, int err);
-void answered_at(struct fixture *f, uint64_t question, int err, uint64_t ns);
+void answered(struct fixture *f, const struct question *q, int err);
+void answered_at(struct fixture *f, const struct question *q, int err, uint64_t ns);
 /* Takes every question that waits: how many; *last, if wanted, is the last of them. */
 unsigned questions(struct fixture *f, struct question *last);
 /* Judges what is ripe at that time, with this id: how many; *last, if wanted, is the last. */

@@ -9,13 +9,14 @@ import struct
 from . import btf, system
 
 _NR_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
-_PROG_LOAD, _OBJ_PIN, _LINK_CREATE = 5, 6, 28
-_SCHED_CLS, _XDP, _CGROUP_SKB, _CGROUP_SOCK_ADDR, _NETFILTER = 3, 6, 8, 18, 32  # program types
+_MAP_CREATE, _MAP_LOOKUP, _PROG_LOAD, _OBJ_PIN, _RAW_TRACEPOINT_OPEN, _LINK_CREATE = 0, 1, 5, 6, 17, 28
+_ARRAY = 2  # a type of map
+_SCHED_CLS, _XDP, _CGROUP_SKB, _RAW_TRACEPOINT, _CGROUP_SOCK_ADDR, _NETFILTER = 3, 6, 8, 17, 18, 32  # program types
 _CGROUP_INGRESS, _CGROUP_EGRESS, _CONNECT4, _CONNECT6 = 0, 1, 10, 11  # attach types
 _ATTACH_XDP, _ATTACH_NETFILTER, _ATTACH_TCX_INGRESS, _XDP_SKB_MODE = 37, 45, 46, 2
 _XDP_DROP, _TC_ACT_SHOT = 1, 2
 _NF_DROP, _NF_ACCEPT = 0, 1
-_PROBE_READ_KERNEL = 113
+_MAP_LOOKUP_ELEM, _PROBE_READ_KERNEL = 1, 113
 HOOKS = {"prerouting": 0, "input": 1, "forward": 2, "output": 3, "postrouting": 4}
 
 
@@ -83,6 +84,29 @@ def forbid_connect(path):
         with _folder(path) as group:
             opened.append(_attach(_load(_CGROUP_SOCK_ADDR, point, name, _result(0)), point, group))
     return opened
+
+
+class Counter:
+    """Counts the hits of a tracepoint."""
+
+    def __init__(self, tracepoint):
+        self._map = _bpf(_MAP_CREATE, struct.pack("=IIII", _ARRAY, 4, 8, 1))
+        code = (_insn(0x18, 1, 1, value=self._map) + _insn(0)  # r1 = the map
+                + _insn(0x62, 10, offset=-4) + _insn(0xBF, 2, 10) + _insn(0x07, 2, value=-4)  # r2 = &0
+                + _insn(0x85, value=_MAP_LOOKUP_ELEM) + _insn(0x15, 0, offset=2)
+                + _move(1, 1) + _insn(0xDB, 0, 1)  # lock *r0 += 1
+                + _result(0))
+        program = _load(_RAW_TRACEPOINT, 0, "count", code)
+        name = ctypes.create_string_buffer(tracepoint.encode())
+        try:
+            self._link = _bpf(_RAW_TRACEPOINT_OPEN, struct.pack("=QI", ctypes.addressof(name), program))
+        finally:
+            os.close(program)
+
+    def value(self):
+        key, value = ctypes.create_string_buffer(4), ctypes.create_string_buffer(8)
+        _bpf(_MAP_LOOKUP, struct.pack("=IIQQ", self._map, 0, ctypes.addressof(key), ctypes.addressof(value)))
+        return struct.unpack("=Q", value.raw)[0]
 
 
 class _folder:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from lab.addresses import environment
 
-from . import cgroup, match, sandbox, scenario, tool
+from . import cgroup, match, sandbox, scenario, tool, witness
 
+_WRONG = "wrong verdicts"
 SKIP = 77  # exit status of a setup that finds this machine can't make the failure
 
 
@@ -22,7 +23,12 @@ class Result:
     detail: str = ""  # more lines
     verdicts: tuple = ()  # what tcpwhy said, each as "cause (certainty)"
     weaker: str = ""  # how much less that is than wanted, see match.weaker
+    untraced: tuple = (0, 0)  # timer interrupts without an event, and all of them, see witness
     recording: str = ""  # where it is wanted, what tcpwhy recorded: base64 of what zlib made of it
+
+    def says_nothing(self):
+        """Was tcpwhy wrong, but perhaps not told of all that happened?"""
+        return self.why == _WRONG and self.untraced[0] > 0
 
 
 class _Stop(Exception):
@@ -109,14 +115,14 @@ def _judge(case, options, numbers, seen, watcher):
     problems = match.compare(wanted, *rest)
     differences = _same_again(watcher, numbers)
     if differences:
-        return Result("not ok", "a replay says something else", "\n".join(differences + problems), verdicts=names)
+        return Result("not ok", "a replay says something else", "\n".join(differences + problems) + watcher.errors(), verdicts=names)
     if not problems:
         return Result("ok", detail=seen, verdicts=names)
     weaker = match.weaker(wanted, case.weaker, *rest) if options.weaker else None
     if weaker:
         return Result("ok", detail=seen, verdicts=names, weaker=weaker)
     lines = [*problems, match.summary(watcher.lines[-1])]
-    return Result("not ok", "wrong verdicts", "\n".join(lines) + watcher.errors(), verdicts=names)
+    return Result("not ok", _WRONG, "\n".join(lines) + watcher.errors(), verdicts=names)
 
 
 def run(case, options, show):
@@ -154,6 +160,7 @@ def _run(case, options, show, more):
                 _apply_fix(box, case, env, log)
             numbers = sandbox.namespace_numbers()
             if options.tcpwhy:
+                watched = witness.Witness()
                 tier = ("--tier", options.tier) if options.tier else ()
                 watcher = tool.Tool(options.tcpwhy, (*tier, *case.scenario.args), shown=options.demo,
                                     recording=None if options.demo else os.path.join(folder, "recording.pcapng"))
@@ -172,7 +179,9 @@ def _run(case, options, show, more):
             if wanted and case.scenario.settle == "verdict":
                 watcher.await_verdicts(lambda lines: len(_own(lines, numbers)) >= wanted)
             watcher.stop()
+            untraced = watched.missed()
             result = _judge(case, options, numbers, _output(log), watcher)
+            result.untraced = untraced
             if options.recordings:
                 result.recording = watcher.recording()
             return result

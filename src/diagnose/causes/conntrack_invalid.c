@@ -95,7 +95,7 @@ static void explain(struct judge *j, const struct rec_ct *ct, const struct rec_s
 			"With the address %s it found no socket on this host, which answered with "
 			"a reset.",
 			say_dst(&p->tuple));
-	if (!victim && (j->tl->open || !fact_answered(j, Q_SOCKETS, NULL)))
+	if (!victim && (fact_open_questions(j->tl) || !fact_answered(j, Q_SOCKETS, NULL)))
 		verdict_explain(j->v, "Who sits behind the NAT is not known.");
 	else if (!victim)
 		verdict_explain(j->v, "The connection behind the NAT is closed already.");

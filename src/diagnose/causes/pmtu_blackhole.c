@@ -143,8 +143,9 @@ static void fixes(struct judge *j, const struct rec_event *last)
 {
 	const struct rec_tuple *t = &last->sock.tuple;
 	const char *prefix = say_netns_prefix(j, last->hdr.netns);
-	/* Without the headers of IP and ICMP. */
-	uint32_t ping = last->segment.path_mtu - (t->family == 6 ? 48 : 28);
+	/* Without the headers of IP and ICMP; smaller ones pass everywhere. */
+	uint32_t mtu = last->segment.path_mtu > 576 ? last->segment.path_mtu : 576;
+	uint32_t ping = mtu - (t->family == 6 ? 48 : 28);
 	int64_t probing;
 
 	if (!fact_sysctl(j, sysctls[0], &probing) || !probing)

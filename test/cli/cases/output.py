@@ -75,6 +75,19 @@ def connect_latency(sandbox):
     assert (bad["connected"], bad["failed"], bad["latency"]) == (0, 3, []), bad
 
 
+@case("--connect-latency names the namespace, also where nothing failed")
+def connect_latency_names(sandbox):
+    sandbox.net("pair client server")
+    watch = sandbox.watch("--netns", "client", "--connect-latency", json_lines=True)
+    listener = App("server").listen(8080)
+    connection = App("client").connect(8080)
+    listener.accept()
+    watch.finish()
+    connection.close()
+    rows = [row for row in watch.lines() if row["type"] == "connects"]
+    assert [(row["netns"], row["dst_port"]) for row in rows] == [("client", 8080)], rows
+
+
 @case("nothing happened: it says so")
 def nothing(sandbox):
     options, _ = refusing(sandbox)
