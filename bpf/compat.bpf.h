@@ -51,6 +51,24 @@ INLINE const void *syscall_arg5(struct pt_regs *regs)
 	return (const void *)SYSCALL_ARG(regs, r8, regs[4]);
 }
 
+INLINE u64 regs_sp(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(regs, sp);
+#else
+	return BPF_CORE_READ((struct pt_regs___arm64 *)regs, sp);
+#endif
+}
+
+INLINE u64 regs_bp(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(regs, bp);
+#else
+	return BPF_CORE_READ((struct pt_regs___arm64 *)regs, regs[29]);
+#endif
+}
+
 /* arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h */
 #if defined(__TARGET_ARCH_x86)
 #define NR_CONNECT 42

@@ -113,7 +113,10 @@ INLINE void event_init(struct rec_event *r, const struct count_key *key, const s
 				 __builtin_offsetof(struct rec_event, mem));
 	asm volatile("" ::: "memory");
 	__builtin_memset(r->kstack, 0, sizeof(r->kstack));
-	__builtin_memset(r->ustack, 0, sizeof(r->ustack));
+	__builtin_memset(r->ustack, 0,
+			 __builtin_offsetof(struct rec_event, nf) -
+				 __builtin_offsetof(struct rec_event, ustack));
+	asm volatile("" ::: "memory");
 	__builtin_memset(&r->nf, 0, sizeof(r->nf));
 	r->hdr.magic = REC_MAGIC;
 	r->hdr.version = REC_VERSION;
@@ -280,6 +283,29 @@ INLINE void event_queue(struct rec_event *r, struct sock *listener)
  * way to ask here: preempt_count() is a per-CPU variable that only CONFIG_KALLSYMS_ALL gives an
  * address).
  */
+/*
+ * The task's stack by frame pointers. Functions without one are left out of that, or end it: their callers can be found as
+ * debuggers do, with what lies at the stack pointer. regs: with which the task entered the kernel; NULL: not known.
+ */
+INLINE void event_user(struct rec_event *r, void *ctx, struct pt_regs *regs)
+{
+	long n = bpf_get_stack(ctx, r->ustack, sizeof(r->ustack), BPF_F_USER_STACK);
+
+	r->nr_ustack = n > 0 ? (u64)n / sizeof(u64) : 0;
+	if (!r->nr_ustack || !regs)
+		return;
+	r->usp = regs_sp(regs);
+	r->ubp = regs_bp(regs);
+	if (!bpf_probe_read_user(r->utop, sizeof(r->utop), (void *)r->usp))
+		r->nr_utop = REC_UTOP_MAX;
+}
+
+/* Before 5.15 (commit dd6e10fbd9fb) nobody tells. */
+INLINE struct pt_regs *task_regs(void)
+{
+	return cfg.task_regs ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : NULL;
+}
+
 INLINE void event_context(struct rec_event *r, void *ctx, bool user)
 {
 	u64 id = bpf_get_current_pid_tgid();
@@ -290,10 +316,8 @@ INLINE void event_context(struct rec_event *r, void *ctx, bool user)
 	r->task.cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(r->task.comm, sizeof(r->task.comm));
 	r->task.ending = task_ending(&r->task.signal);
-	if (user && r->task.pid) {
-		n = bpf_get_stack(ctx, r->ustack, sizeof(r->ustack), BPF_F_USER_STACK);
-		r->nr_ustack = n > 0 ? (u64)n / sizeof(u64) : 0;
-	}
+	if (user && r->task.pid)
+		event_user(r, ctx, task_regs());
 	n = bpf_get_stack(ctx, r->kstack, sizeof(r->kstack), 0);
 	r->nr_kstack = n > 0 ? (u64)n / sizeof(u64) : 0;
 }

@@ -322,6 +322,8 @@ struct task_struct {
 
 /* arch/x86/include/asm/ptrace.h */
 struct pt_regs {
+	unsigned long bp;
+	unsigned long sp;
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;
@@ -341,6 +343,7 @@ struct pt_regs {
  */
 struct pt_regs___arm64 {
 	u64 regs[31];
+	u64 sp;
 	u64 pc;
 	u64 orig_x0;
 	s32 syscallno;

@@ -498,7 +498,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	sock_read((u64)sk, &r->sock);
 	r->sock.tuple = p.tuple;
 	event_memory(r, &p.tuple, sk);
-	event_context(r, ctx, true);
+	event_context(r, ctx, false);
+	event_user(r, ctx, regs);
 	r->task.seccomp = seccomp_mode();
 	event_submit(r);
 	return 0;

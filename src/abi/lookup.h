@@ -254,6 +254,53 @@ struct rec_ports {
 	char container[80];
 };
 
+/* Who called connect() or close(). */
+struct rec_process {
+	struct rec_hdr hdr;
+	u64 question;
+	u32 pid;
+	u32 args; /* of its command line, the program's name not counted */
+	char comm[16];
+	char program[256];  /* the first word of its command line: the others may be secrets */
+	char container[80]; /* "" none */
+};
+
+/* Where the code of a frame lies, and what names it. */
+enum user_frame_at {
+	USER_IN_FILE = 1, /* named by the file's symbols, or nothing: name is empty */
+	USER_FILE_UNREAD, /* the file is another one by now, or can't be read */
+	USER_IN_PERF_MAP, /* made while the process ran, and named by it in /tmp/perf-PID.map */
+	USER_IN_MEMORY,	  /* … and not named */
+	USER_AT_COUNT,
+};
+
+/* Why there is no further frame. */
+enum user_stack_end {
+	USER_GOES_ON,
+	USER_OUTERMOST, /* nobody called this function */
+	USER_NO_POINTER, /* it keeps no frame pointer, and the stack was not kept as far as its caller */
+	USER_NO_CODE, /* what should be an address in code is none */
+	USER_FULL,    /* there may be more than are looked at */
+	USER_END_COUNT,
+};
+
+/* One frame of a process's stack; those of one answer are in order, the innermost first. */
+struct rec_user_frame {
+	struct rec_hdr hdr;
+	u64 question;
+	u64 event_ns; /* of the event that it is of, CLOCK_MONOTONIC */
+	u64 addr;
+	u64 offset; /* from the function's start; without a name from the file's */
+	u32 pid;
+	u8 at;	/* enum user_frame_at */
+	u8 end; /* enum user_stack_end */
+	u8 unsure; /* nothing but the frame pointer tells its caller: the next frame may be a later one */
+	u8 pad;
+	char name[128];
+	char object[120]; /* path, as the process sees it */
+	char build_id[48];
+};
+
 struct rec_symbol {
 	struct rec_hdr hdr;
 	u64 addr;      /* the address asked */

@@ -22,7 +22,7 @@ typedef int64_t s64;
 #endif
 
 #define REC_MAGIC 0x79687774u /* "twhy" */
-#define REC_VERSION 7
+#define REC_VERSION 8
 
 /* clang-format off */
 /* kind, JSON name, struct, words for a person */
@@ -60,6 +60,8 @@ typedef int64_t s64;
 	X(LINK, "link", rec_link, "network device looked up")                                       \
 	X(CT_TOP, "conntrack_top", rec_ct_top, "heaviest user of conntrack looked up")              \
 	X(PORTS, "ports", rec_ports, "local ports looked up")                                       \
+	X(PROCESS, "process", rec_process, "process looked up")                                     \
+	X(USER_FRAME, "user_frame", rec_user_frame, "frame of a process looked up")                 \
 	X(SYMBOL, "symbol", rec_symbol, "kernel symbol resolved")                                   \
 	X(ANSWER, "answer", rec_answer, "lookup finished")
 /* clang-format on */
@@ -336,6 +338,7 @@ enum reason_from { REASON_NONE, REASON_TOLD, REASON_DERIVED };
 
 #define REC_KSTACK_MAX 40
 #define REC_USTACK_MAX 16
+#define REC_UTOP_MAX 64
 #define REC_HOOKS_MAX 8
 
 struct rec_event {
@@ -355,7 +358,8 @@ struct rec_event {
 	u8 new_state;
 	u8 active; /* RST_SENT: the socket sent it by itself (tcp_send_active_reset) */
 	u16 nr_kstack;
-	u16 nr_ustack;
+	u8 nr_ustack;
+	u8 nr_utop;
 	u8 nr_hooks;
 	u8 step; /* HANDSHAKE: enum handshake_step; TW_ANSWER: enum tw_answer; REJECT: hook number */
 	u16 cpu;
@@ -368,7 +372,10 @@ struct rec_event {
 	struct rec_memory mem;
 	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: those at PRE_ROUTING */
 	u64 kstack[REC_KSTACK_MAX];
-	u64 ustack[REC_USTACK_MAX];
+	u64 ustack[REC_USTACK_MAX]; /* by frame pointers */
+	/* Of the process, never shown and never recorded: its stack and frame pointers, what lies at the first. */
+	u64 usp, ubp;
+	u64 utop[REC_UTOP_MAX];
 	struct rec_nf nf;
 };
 
@@ -447,8 +454,8 @@ REC_ASSERT_SIZE(rec_ct_end, 208);
 REC_ASSERT_SIZE(rec_connect, 224);
 REC_ASSERT_SIZE(rec_memory, 592);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 1976);
-REC_ASSERT_SIZE(rec_captured, 2080);
+REC_ASSERT_SIZE(rec_event, 2504);
+REC_ASSERT_SIZE(rec_captured, 2608);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);
@@ -463,6 +470,8 @@ REC_ASSERT_SIZE(rec_nfqueue, 88);
 REC_ASSERT_SIZE(rec_link, 112);
 REC_ASSERT_SIZE(rec_ct_top, 88);
 REC_ASSERT_SIZE(rec_ports, 168);
+REC_ASSERT_SIZE(rec_process, 408);
+REC_ASSERT_SIZE(rec_user_frame, 376);
 REC_ASSERT_SIZE(rec_symbol, 640);
 REC_ASSERT_SIZE(rec_answer, 72);
 

@@ -230,6 +230,7 @@ static void verdict_head(const struct judge *j, const struct cause *c, struct ve
 	v->service = service_side(j, &v->flow);
 	v->netns = j->ev->hdr.netns;
 	verdict_stack(j, v);
+	judge_caller(j, v);
 	str_copy(v->ifname, sizeof(v->ifname), j->ev->ifname);
 	if (world_is_host(n))
 		str_copy(v->netns_name, sizeof(v->netns_name), "host");
@@ -302,6 +303,8 @@ static bool is_overtaken(const struct timeline *tl, const struct rec_event *e)
 /* A setting or counter that isn't there belongs to a part of the kernel that isn't in use. */
 static bool is_failed(const struct rec_answer *a)
 {
+	if (a->what == Q_USER_STACK)
+		return false; /* no cause asks that */
 	return a->err && a->err != REC_UNANSWERED &&
 	       !(a->err == -ENOENT && (a->what == Q_SYSCTL || a->what == Q_COUNTER));
 }

@@ -353,6 +353,8 @@ void tell_drop(struct judge *j);
 
 /* Fills *ret, if the story is of a connect() on this host that failed or is about to; j->ev becomes its end. */
 void judge_ledger(struct judge *j, struct ledger *ret);
+/* Fills who called connect() or close(), as far as that was looked up. */
+void judge_caller(const struct judge *j, struct verdict *v);
 
 /* ---- words ----------------------------------------------------------------------------------- */
 

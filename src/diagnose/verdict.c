@@ -23,6 +23,9 @@ void verdict_free(struct verdict *v)
 		free(v->stack.v[i]);
 	for (size_t i = 0; i < v->source.n; i++)
 		source_free(&v->source.v[i]);
+	for (size_t i = 0; i < v->user_stack.n; i++)
+		free(v->user_stack.v[i]);
+	free(v->user_stack_end);
 	for (size_t i = 0; i < v->path.n; i++)
 		free(v->path.v[i]);
 	for (size_t i = 0; i < v->fix.n; i++) {
@@ -33,6 +36,7 @@ void verdict_free(struct verdict *v)
 	vec_free(&v->hit);
 	vec_free(&v->stack);
 	vec_free(&v->source);
+	vec_free(&v->user_stack);
 	vec_free(&v->path);
 	vec_free(&v->fix);
 	ledger_free(&v->connect);
@@ -146,6 +150,15 @@ void verdict_source(struct verdict *v, const char *frame, const char *source)
 		source_add(v, frame, NULL, false);
 	while (n-- > 0)
 		source_add(v, frame, &lines[n], n > 0);
+}
+
+void verdict_user_frame(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_add(&v->user_stack.v, &v->user_stack.n, &v->user_stack.cap, format(fmt, ap));
+	va_end(ap);
 }
 
 void verdict_step(struct verdict *v, const char *fmt, ...)

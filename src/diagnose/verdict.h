@@ -48,8 +48,12 @@ struct verdict {
 	VEC(char *) evidence; /* a sentence each */
 	VEC(char *) stack;    /* the kernel frames of that event, innermost first */
 	VEC(struct verdict_source) source; /* the same by source lines; empty if none is known */
-	VEC(char *) path; /* what its functions do, in plain words, in the order of time */
-	VEC(char *) hit;  /* who is hit: process, container, connection */
+	/* Who called connect() or close(), if that is known: pid 0, it isn't. */
+	struct rec_process process;
+	VEC(char *) user_stack; /* innermost first */
+	char *user_stack_end;	/* a sentence, if it is not all of the stack */
+	VEC(char *) path;	/* what its functions do, in plain words, in the order of time */
+	VEC(char *) hit;	/* who is hit: process, container, connection */
 	VEC(struct verdict_fix) fix;
 	struct ledger connect; /* of the connect() that failed, if that is what it is about */
 };
@@ -65,6 +69,7 @@ void verdict_evidence(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_frame(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 /* A frame with its source text, "" if that isn't known. */
 void verdict_source(struct verdict *v, const char *frame, const char *source);
+void verdict_user_frame(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_step(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 void verdict_hit(struct verdict *v, const char *fmt, ...) _printf_(2, 3);
 /* effect is copied; command is formatted. */

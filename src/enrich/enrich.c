@@ -7,6 +7,7 @@
 #include "enrich/netns.h"
 #include "enrich/process.h"
 #include "enrich/thread.h"
+#include "enrich/user_unwind.h"
 
 #include <sys/eventfd.h>
 
@@ -36,10 +37,12 @@ ASSERT_QUESTION_AT(rec_nfqueue);
 ASSERT_QUESTION_AT(rec_link);
 ASSERT_QUESTION_AT(rec_ct_top);
 ASSERT_QUESTION_AT(rec_ports);
+ASSERT_QUESTION_AT(rec_process);
+ASSERT_QUESTION_AT(rec_user_frame);
 ASSERT_QUESTION_AT(rec_answer);
 
 /* A kind of question. Questions of one price share a rate limit. */
-enum price { CHEAP, EXPENSIVE, PRICE_COUNT };
+enum price { CHEAP, EXPENSIVE, OF_PROCESS, PRICE_COUNT };
 
 static const struct {
 	int (*answer)(struct lookup *l);
@@ -63,11 +66,13 @@ static const struct {
 	[Q_CONNTRACK_TOP_BIT] = {conntrack_top_answer, EXPENSIVE},
 	[Q_LINK_BIT] = {link_answer, CHEAP},
 	[Q_PORTS_BIT] = {ports_answer, EXPENSIVE},
+	[Q_USER_STACK_BIT] = {user_stack_answer, OF_PROCESS},
 };
 
 /* Nanoseconds per question on average; a second's worth may come at once. */
-static const uint64_t price_ns[PRICE_COUNT] = {
-	[CHEAP] = NSEC_PER_SEC / 5000, [EXPENSIVE] = NSEC_PER_SEC / 500};
+static const uint64_t price_ns[PRICE_COUNT] = {[CHEAP] = NSEC_PER_SEC / 5000,
+					       [EXPENSIVE] = NSEC_PER_SEC / 500,
+					       [OF_PROCESS] = NSEC_PER_SEC / 500};
 
 struct cached {
 	struct question q;
@@ -78,27 +83,43 @@ struct cached {
 	int err;
 };
 
-struct enrich {
+struct worker {
+	struct enrich *e;
 	pthread_t thread;
+	bool started;
+	pthread_cond_t wake; /* a question, room for answers, or the end */
+
+	/* under the lock */
+	bool busy; /* a question is being answered */
+	struct question queue[QUEUE_MAX];
+	size_t head, queued;
+
+	/* its own */
+	struct lookup l;
+	struct cached cache[CACHE_MAX];
+	size_t next_cached;
+};
+
+struct enrich {
 	pthread_mutex_t lock;
-	pthread_cond_t wake; /* the worker: a question, room for answers, or the end */
 	pthread_cond_t calm; /* who waits for it: it is settled */
 	int event_fd;
 
 	/* under lock */
 	bool stop;
 	bool settled; /* the base lines are taken of all namespaces that there were */
-	bool busy;    /* a question is being answered */
-	struct question queue[QUEUE_MAX];
-	size_t head, queued;
 	struct strbuf out;
 	uint64_t paid_until[PRICE_COUNT];
 
-	/* the worker's */
-	struct lookup l;
-	struct cached cache[CACHE_MAX];
-	size_t next_cached;
+	struct worker kernel;
+	/* A process may end at any moment, and to read the symbols of a large file takes long: neither waits for the other. */
+	struct worker processes;
 };
+
+static struct worker *worker_for(struct enrich *e, uint32_t kind)
+{
+	return kind == Q_USER_STACK ? &e->processes : &e->kernel;
+}
 
 void lookup_add(struct lookup *l, void *rec, enum rec_kind kind, uint32_t netns)
 {
@@ -178,24 +199,26 @@ static void cached_copy(const struct cached *c, struct lookup *l)
 /* What rules have counted since the event is no use if it was looked up before. */
 static bool cached_serves(const struct cached *c, const struct question *q)
 {
+	if (q->kind == Q_USER_STACK)
+		return false;
 	if (!c->mono_ns || now_mono() - c->mono_ns >= CACHE_NS || !question_same(&c->q, q))
 		return false;
 	return q->kind != Q_DROP_RULES || c->asked_ns >= q->event_ns;
 }
 
-static int question_answer(struct enrich *e)
+static int question_answer(struct worker *w)
 {
-	struct lookup *l = &e->l;
+	struct lookup *l = &w->l;
 	struct cached *c;
 
 	for (size_t i = 0; i < CACHE_MAX; i++) {
-		c = &e->cache[i];
+		c = &w->cache[i];
 		if (cached_serves(c, l->q)) {
 			cached_copy(c, l);
 			return c->err;
 		}
 	}
-	c = &e->cache[e->next_cached++ % CACHE_MAX];
+	c = &w->cache[w->next_cached++ % CACHE_MAX];
 	strbuf_free(&c->out);
 	c->q = *l->q;
 	c->asked_ns = now_mono();
@@ -212,18 +235,19 @@ static int question_answer(struct enrich *e)
  * The next question, in q; false at the end. While none waits, the counters' base lines of the
  * namespaces are taken, one after the other.
  */
-static bool worker_next(struct enrich *e, struct question *q)
+static bool worker_next(struct worker *w, struct question *q)
 {
-	bool idle_work = true;
+	struct enrich *e = w->e;
+	bool idle_work = w->l.netns;
 
 	pthread_mutex_lock(&e->lock);
-	while (!e->stop && (!e->queued || e->out.len > OUT_MAX)) {
+	while (!e->stop && (!w->queued || e->out.len > OUT_MAX)) {
 		if (!idle_work) {
-			pthread_cond_wait(&e->wake, &e->lock);
+			pthread_cond_wait(&w->wake, &e->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&e->lock);
-		idle_work = counter_base_step(e->l.netns);
+		idle_work = counter_base_step(w->l.netns);
 		pthread_mutex_lock(&e->lock);
 		if (!idle_work && !e->settled) {
 			e->settled = true;
@@ -231,52 +255,88 @@ static bool worker_next(struct enrich *e, struct question *q)
 		}
 	}
 	if (!e->stop) {
-		*q = e->queue[e->head];
-		e->head = (e->head + 1) % QUEUE_MAX;
-		e->queued--;
-		e->busy = true;
+		*q = w->queue[w->head];
+		w->head = (w->head + 1) % QUEUE_MAX;
+		w->queued--;
+		w->busy = true;
 	}
 	pthread_mutex_unlock(&e->lock);
-	return e->busy;
+	return w->busy;
 }
 
 /* The answer's time is when it can be taken: whoever takes what there is has all that is older. */
-static void worker_done(struct enrich *e, int err)
+static void worker_done(struct worker *w, int err)
 {
+	struct enrich *e = w->e;
+
 	pthread_mutex_lock(&e->lock);
-	answer_add(&e->l, err);
-	out_publish(e, &e->l.out);
-	e->busy = false;
+	answer_add(&w->l, err);
+	out_publish(e, &w->l.out);
+	w->busy = false;
 	pthread_mutex_unlock(&e->lock);
 }
 
 static void *worker_main(void *arg)
 {
-	struct enrich *e = arg;
+	struct worker *w = arg;
 	struct question q;
 
-	netns_refresh(e->l.netns);
-	e->l.q = &q;
-	while (worker_next(e, &q)) {
-		strbuf_reset(&e->l.out);
-		e->l.out.oom = false;
-		e->l.count = 0;
-		netns_need(e->l.netns, q.event_ns);
-		worker_done(e, question_answer(e));
+	if (w->l.netns)
+		netns_refresh(w->l.netns);
+	w->l.q = &q;
+	while (worker_next(w, &q)) {
+		strbuf_reset(&w->l.out);
+		w->l.out.oom = false;
+		w->l.count = 0;
+		if (w->l.netns)
+			netns_need(w->l.netns, q.event_ns);
+		worker_done(w, question_answer(w));
 	}
 	return NULL;
 }
 
-static void enrich_free(struct enrich *e)
+static void worker_init(struct worker *w, struct enrich *e)
+{
+	w->e = e;
+	pthread_cond_init(&w->wake, NULL);
+}
+
+static int worker_start(struct worker *w, const char *name)
+{
+	int err = thread_start(&w->thread, name, worker_main, w);
+
+	w->started = !err;
+	return err;
+}
+
+static void worker_stop(struct worker *w)
+{
+	if (!w->started)
+		return;
+	pthread_mutex_lock(&w->e->lock);
+	w->e->stop = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->e->lock);
+	pthread_join(w->thread, NULL);
+}
+
+static void worker_free(struct worker *w)
 {
 	for (size_t i = 0; i < CACHE_MAX; i++)
-		strbuf_free(&e->cache[i].out);
-	strbuf_free(&e->l.out);
+		strbuf_free(&w->cache[i].out);
+	strbuf_free(&w->l.out);
+	pthread_cond_destroy(&w->wake);
+}
+
+static void enrich_free(struct enrich *e)
+{
+	worker_free(&e->kernel);
+	worker_free(&e->processes);
 	strbuf_free(&e->out);
-	owners_close(e->l.owners);
-	netns_close(e->l.netns);
+	owners_close(e->kernel.l.owners);
+	netns_close(e->kernel.l.netns);
+	user_files_close(e->processes.l.files);
 	close_fd(&e->event_fd);
-	pthread_cond_destroy(&e->wake);
 	pthread_cond_destroy(&e->calm);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
@@ -290,17 +350,23 @@ int enrich_open(struct enrich **ret)
 	if (!e)
 		return -ENOMEM;
 	pthread_mutex_init(&e->lock, NULL);
-	pthread_cond_init(&e->wake, NULL);
+	worker_init(&e->kernel, e);
+	worker_init(&e->processes, e);
 	pthread_cond_init(&e->calm, NULL);
 	e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = e->event_fd < 0 ? -errno : 0;
 	if (!err)
-		err = netns_open(&e->l.netns);
+		err = netns_open(&e->kernel.l.netns);
 	if (!err)
-		err = owners_open(&e->l.owners);
+		err = owners_open(&e->kernel.l.owners);
 	if (!err)
-		err = thread_start(&e->thread, "tcpwhy-enrich", worker_main, e);
+		err = user_files_open(&e->processes.l.files);
+	if (!err)
+		err = worker_start(&e->kernel, "tcpwhy-enrich");
+	if (!err)
+		err = worker_start(&e->processes, "tcpwhy-process");
 	if (err) {
+		worker_stop(&e->kernel);
 		enrich_free(e);
 		return err;
 	}
@@ -324,11 +390,8 @@ void enrich_close(struct enrich *e)
 {
 	if (!e)
 		return;
-	pthread_mutex_lock(&e->lock);
-	e->stop = true;
-	pthread_cond_signal(&e->wake);
-	pthread_mutex_unlock(&e->lock);
-	pthread_join(e->thread, NULL);
+	worker_stop(&e->kernel);
+	worker_stop(&e->processes);
 	enrich_free(e);
 }
 
@@ -357,22 +420,23 @@ static void question_refuse(struct enrich *e, const struct question *q, int err)
 
 int enrich_ask(struct enrich *e, const struct question *q)
 {
+	struct worker *w = worker_for(e, q->kind);
 	int bit = question_bit(q), err = 0;
 
 	pthread_mutex_lock(&e->lock);
 	if (bit < 0)
 		err = -EINVAL;
-	else if (e->queued == QUEUE_MAX ||
+	else if (w->queued == QUEUE_MAX ||
 		 !rate_allows(&e->paid_until[subjects[bit].price], price_ns[subjects[bit].price]))
 		err = -EBUSY;
 	if (err) {
 		question_refuse(e, q, err);
 	} else {
-		struct question *slot = &e->queue[(e->head + e->queued++) % QUEUE_MAX];
+		struct question *slot = &w->queue[(w->head + w->queued++) % QUEUE_MAX];
 
 		*slot = *q;
 		slot->name[sizeof(slot->name) - 1] = '\0';
-		pthread_cond_signal(&e->wake);
+		pthread_cond_signal(&w->wake);
 	}
 	pthread_mutex_unlock(&e->lock);
 	return err;
@@ -393,7 +457,8 @@ int enrich_take(struct enrich *e, void (*fn)(void *arg, const struct rec_hdr *re
 	if (read(e->event_fd, &ignored, sizeof(ignored)) > 0 || e->out.len) {
 		out = e->out;
 		e->out = (struct strbuf){0};
-		pthread_cond_signal(&e->wake);
+		pthread_cond_signal(&e->kernel.wake);
+		pthread_cond_signal(&e->processes.wake);
 	}
 	pthread_mutex_unlock(&e->lock);
 	for (size_t at = 0; at < out.len; n++) {
@@ -410,7 +475,7 @@ size_t enrich_pending(struct enrich *e)
 	size_t n;
 
 	pthread_mutex_lock(&e->lock);
-	n = e->queued + e->busy;
+	n = e->kernel.queued + e->kernel.busy + e->processes.queued + e->processes.busy;
 	pthread_mutex_unlock(&e->lock);
 	return n;
 }

@@ -14,13 +14,15 @@
 
 struct netns_map;
 struct owner_cache;
+struct user_files;
 
 struct lookup {
 	const struct question *q;
 	struct netns_map *netns;
 	struct owner_cache *owners;
-	struct strbuf out; /* the records, one after the other */
-	uint32_t count;	   /* of the records in out */
+	struct user_files *files; /* of the worker that looks into processes */
+	struct strbuf out;	  /* the records, one after the other */
+	uint32_t count;		  /* of the records in out */
 };
 
 /* More answers than this to one question help nobody. */
@@ -50,6 +52,7 @@ int nfqueues_answer(struct lookup *l);
 int conntrack_top_answer(struct lookup *l);
 int link_answer(struct lookup *l);
 int ports_answer(struct lookup *l);
+int user_stack_answer(struct lookup *l);
 
 /* The kernel's interfaces want the family's own bytes of an address: the last 4, or all 16. */
 static inline const uint8_t *addr_bytes(const uint8_t addr[16], bool v4)

@@ -108,6 +108,20 @@ static const char *certainty_text(unsigned number)
 	return certainty_name((enum certainty)number);
 }
 
+static bool has_process(const void *base)
+{
+	return ((const struct verdict *)base)->process.pid;
+}
+
+static const struct field process_fields[] = {
+	FIELD(UINT, struct rec_process, pid, "pid", NULL),
+	FIELD(STRING, struct rec_process, comm, "comm", NULL),
+	FIELD(STRING, struct rec_process, program, "program", NULL, .optional = true),
+	FIELD(UINT, struct rec_process, args, "arguments", NULL, .optional = true),
+	FIELD(STRING, struct rec_process, container, "container", NULL, .optional = true),
+	{.type = FIELD_END},
+};
+
 /* The labels are those of the block of text, below the line of the event. */
 const struct field verdict_fields[] = {
 	FIELD(UINT, struct verdict, id, "id", NULL),
@@ -131,6 +145,10 @@ const struct field verdict_fields[] = {
 	FIELD(LINES, struct verdict, stack, "kernel_stack", "stack"),
 	FIELD(LIST, struct verdict, source, "kernel_source", NULL, .when = has_sources,
 	      .u.items = {source_fields, sizeof(struct verdict_source)}),
+	FIELD(GROUP, struct verdict, process, "process", "process", .u.group = process_fields,
+	      .when = has_process),
+	FIELD(LINES, struct verdict, user_stack, "user_stack", "called by", .optional = true),
+	FIELD(CSTR, struct verdict, user_stack_end, "user_stack_end", "", .optional = true),
 	FIELD(LIST, struct verdict, fix, "fix", "fix",
 	      .u.items = {fix_fields, sizeof(struct verdict_fix)}),
 	{.type = FIELD_END},

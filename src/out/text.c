@@ -205,6 +205,45 @@ static void ledger_line(void *arg, const char *text)
 	to->label = "";
 }
 
+/* Its other arguments may be secrets. */
+static void verdict_process(const struct out_options *o, const char *label, const struct verdict *v,
+			    struct strbuf *out)
+{
+	const struct rec_process *p = &v->process;
+	_cleanup_strbuf_ struct strbuf line = {0};
+
+	strbuf_addf(&line, "pid %u %s", p->pid, p->comm);
+	if (*p->program)
+		strbuf_addf(&line, ", started as %s", p->program);
+	if (*p->program && p->args)
+		strbuf_addf(&line, " with %u argument%s", p->args, p->args > 1 ? "s" : "");
+	if (*p->container)
+		strbuf_addf(&line, ", in %s", p->container);
+	add_label(o, label, out);
+	add_paragraph(o, line.s ? line.s : "", COLUMN, COLUMN + HANG, out);
+}
+
+/* Of whose call it was: shown with --stacks only. */
+static bool verdict_caller(const struct out_options *o, const struct field *f,
+			   const struct verdict *v, struct strbuf *out)
+{
+	bool process = f->offset == offsetof(struct verdict, process);
+	bool frames = f->offset == offsetof(struct verdict, user_stack);
+	bool end = f->offset == offsetof(struct verdict, user_stack_end);
+
+	if (!o->stacks || !(process || frames || end))
+		return process || frames || end;
+	if (process)
+		verdict_process(o, f->label, v, out);
+	else if (frames)
+		verdict_lines(o, f, v, out);
+	if (!end)
+		return true;
+	add_label(o, v->user_stack.n ? "" : "called by", out);
+	add_paragraph(o, v->user_stack_end, COLUMN, COLUMN + HANG, out);
+	return true;
+}
+
 /* Commands are not wrapped: they are there to be copied. */
 static void verdict_fixes(const struct out_options *o, const char *label, const struct verdict *v,
 			  struct strbuf *out)
@@ -227,7 +266,7 @@ void text_verdict(const struct out_options *o, const struct verdict *v)
 
 	verdict_head(o, v, &out);
 	for (const struct field *f = verdict_fields; f->type != FIELD_END; f++) {
-		if (!f->label || !field_present(f, v))
+		if (!f->label || !field_present(f, v) || verdict_caller(o, f, v, &out))
 			continue;
 		stack = f->offset == offsetof(struct verdict, stack);
 		if (stack && !o->stacks)

@@ -416,6 +416,34 @@ static const struct field link_fields[] = {
 	{.type = FIELD_END},
 };
 
+static const struct field process_fields[] = {
+	HEADER,
+	QUESTION(rec_process),
+	FIELD(UINT, struct rec_process, pid, "pid", "pid"),
+	FIELD(STRING, struct rec_process, comm, "comm", "", .optional = true),
+	FIELD(STRING, struct rec_process, program, "program", "program", .optional = true),
+	FIELD(UINT, struct rec_process, args, "arguments", "arguments", .optional = true),
+	FIELD(STRING, struct rec_process, container, "container", "container", .optional = true),
+	{.type = FIELD_END},
+};
+
+static const struct field user_frame_fields[] = {
+	HEADER,
+	QUESTION(rec_user_frame),
+	FIELD(UINT, struct rec_user_frame, pid, "pid", "pid"),
+	FIELD(HEX, struct rec_user_frame, addr, "address", ""),
+	FIELD(STRING, struct rec_user_frame, name, "name", "name", .optional = true),
+	FIELD(UINT, struct rec_user_frame, offset, "offset", "offset"),
+	FIELD(STRING, struct rec_user_frame, object, "object", "object", .optional = true),
+	FIELD(STRING, struct rec_user_frame, build_id, "build_id", NULL, .optional = true),
+	FIELD(NAME, struct rec_user_frame, at, "found_in", "in", .u.name = user_at_name),
+	FIELD(NAME, struct rec_user_frame, end, "ends", "ends", .optional = true,
+	      .u.name = user_end_name),
+	FIELD(BOOL, struct rec_user_frame, unsure, "unsure", NULL, .optional = true),
+	FIELD(NS, struct rec_user_frame, event_ns, "event_ns", NULL),
+	{.type = FIELD_END},
+};
+
 static const struct field symbol_fields[] = {
 	HEADER,
 	FIELD(HEX, struct rec_symbol, addr, "address", ""),
@@ -449,6 +477,7 @@ const struct field *record_fields(unsigned kind)
 		[REC_RULE] = rule_fields,	[REC_BPF_PROG] = bpf_prog_fields,
 		[REC_NFQUEUE] = nfqueue_fields, [REC_LINK] = link_fields,
 		[REC_CT_TOP] = ct_top_fields,	[REC_PORTS] = ports_fields,
+		[REC_PROCESS] = process_fields, [REC_USER_FRAME] = user_frame_fields,
 	};
 
 	if (REC_KIND_IS_EVENT(kind))

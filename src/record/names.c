@@ -220,6 +220,23 @@ NAME_FUNCTION(bridge_state_name, BRIDGE_STATES)
 
 NAME_FUNCTION(operstate_name, OPERSTATES)
 
+#define USER_PLACES(X)                  \
+	X(USER_IN_FILE, "file")         \
+	X(USER_FILE_UNREAD, "unread")   \
+	X(USER_IN_PERF_MAP, "perf-map") \
+	X(USER_IN_MEMORY, "memory")
+
+NAME_FUNCTION(user_at_name, USER_PLACES)
+
+#define USER_ENDS(X)                           \
+	X(USER_GOES_ON, "no")                  \
+	X(USER_OUTERMOST, "outermost")         \
+	X(USER_NO_POINTER, "no-frame-pointer") \
+	X(USER_NO_CODE, "no-code")             \
+	X(USER_FULL, "full")
+
+NAME_FUNCTION(user_end_name, USER_ENDS)
+
 const char *const rule_flag_names[] = {"asked", "policy", "counted", "moved", NULL};
 const char *const nf_has_names[] = {"hook",    "chain",	  "rule",   "handle",
 				    "invalid", "covered", "traced", NULL};

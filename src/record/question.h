@@ -8,6 +8,16 @@
 
 #include "abi/record.h"
 
+/* What a process's thread was at when it asked for something of the kernel. */
+struct user_stack {
+	uint32_t pid, tid;
+	char comm[16]; /* of the thread */
+	uint32_t n, n_top;
+	uint64_t sp, bp;
+	uint64_t frames[REC_USTACK_MAX];
+	uint64_t top[REC_UTOP_MAX];
+};
+
 /* clang-format off */
 /* bit, JSON name */
 #define QUESTIONS(X)                                                                                                   \
@@ -28,7 +38,8 @@
 	X(NFQUEUES, "nfqueues")	  /* the queues of `netns` and who listens: rec_nfqueue */                              \
 	X(CONNTRACK_TOP, "conntrack_top") /* who has most conntrack entries in `netns`: rec_ct_top */                  \
 	X(LINK, "link")		  /* the device `ifindex` of `netns`: one rec_link */                                  \
-	X(PORTS, "ports")	  /* local ports of `netns` in use for tuple.dst and its port, and by whom: one rec_ports */
+	X(PORTS, "ports")	  /* local ports of `netns` in use for tuple.dst and its port, and by whom: one rec_ports */ \
+	X(USER_STACK, "user_stack") /* whose stack is `stack`: one rec_process, and its rec_user_frames */
 /* clang-format on */
 
 enum question_bit {
@@ -61,6 +72,7 @@ struct question {
 	struct rec_tuple tuple;
 	char table[NF_NAME_MAX]; /* RULE */
 	char chain[NF_NAME_MAX]; /* RULE: "" not known */
+	struct user_stack stack; /* USER_STACK */
 	char name[80];		 /* "net.ipv4.conf.eth0.rp_filter", "TcpExtListenOverflows" */
 };
 

@@ -54,6 +54,8 @@ const char *rule_maker_name(unsigned maker);   /* "iptables-nft" */
 const char *bpf_place_name(unsigned place);    /* "tc-ingress" */
 const char *bridge_state_name(unsigned state); /* "blocking" */
 const char *operstate_name(unsigned state);    /* "up" */
+const char *user_at_name(unsigned at);	       /* "file" */
+const char *user_end_name(unsigned end);       /* "no-frame-pointer" */
 const char *question_name(unsigned kind);
 void tcp_flags_text(uint8_t flags, struct strbuf *out); /* "SYN,ACK" */
 

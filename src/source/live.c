@@ -79,12 +79,23 @@ static int take_one(void *arg, void *data, size_t size)
 	return 0;
 }
 
-static void config_fill(struct live *l, const struct live_options *o)
+/* Of a helper BTF has the type, too, that its definition makes (include/linux/filter.h, BPF_CALL_x). */
+static bool has_helper(const struct btf *btf, const char *name)
+{
+	char type[64];
+
+	snprintf(type, sizeof(type), "btf_%s", name);
+	return btf__find_by_name(btf, type) > 0 ||
+	       btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+static void config_fill(struct live *l, const struct live_options *o, const struct btf *btf)
 {
 	struct config *config = (struct config *)&l->skel->rodata->cfg;
 
 	*config = o->config;
 	config->errors_by_state = !probes_report_errors(l);
+	config->task_regs = has_helper(btf, "bpf_task_pt_regs");
 	for (size_t i = 0; i < FN_COUNT; i++)
 		config->fn[i] = l->functions[i].places;
 	config->nft = l->nft;
@@ -148,7 +159,7 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
 	if (err)
 		return err;
 	probes_choose(l, btf);
-	config_fill(l, o);
+	config_fill(l, o, btf);
 	failed_program[0] = '\0';
 	/* It takes memory only where it is asked for. */
 	if (!o->config.connects)

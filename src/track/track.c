@@ -35,7 +35,7 @@
 /* Of one timeline: neither takes the other's place. */
 #define EVENTS_MAX 96
 #define LOOKUPS_MAX 512
-#define BYTES_MAX (8u << 20)
+#define BYTES_MAX (10u << 20)
 #define TIMELINES_MAX 4096
 
 struct track {
@@ -147,6 +147,7 @@ static bool question_equal(const struct question *a, const struct question *b)
 	return a->id == b->id && a->kind == b->kind && a->netns == b->netns &&
 	       a->ifindex == b->ifindex && a->inode == b->inode && a->nf_family == b->nf_family &&
 	       a->nf_hook == b->nf_hook && a->cgroup == b->cgroup && a->handle == b->handle &&
+	       (a->kind != Q_USER_STACK || a->event_ns == b->event_ns) &&
 	       tuple_equal(&a->tuple, &b->tuple) && strcmp(a->table, b->table) == 0 &&
 	       strcmp(a->chain, b->chain) == 0 && strcmp(a->name, b->name) == 0;
 }
@@ -197,6 +198,23 @@ static void ask_needs(struct track *t, struct entry *e, const struct rec_event *
 	for (size_t i = 0; i < needs.n; i++)
 		ask(t, e, &needs.v[i], ev->hdr.mono_ns);
 	vec_free(&needs);
+}
+
+/* Whose stack is it? Soon, as the process may end. */
+static void ask_user_stack(struct track *t, struct entry *e, const struct rec_event *ev)
+{
+	struct question q = {.kind = Q_USER_STACK, .netns = ev->hdr.netns};
+
+	q.stack = (struct user_stack){.pid = ev->task.pid,
+				      .tid = ev->task.tid,
+				      .n = ev->nr_ustack,
+				      .n_top = ev->nr_utop,
+				      .sp = ev->usp,
+				      .bp = ev->ubp};
+	memcpy(q.stack.comm, ev->task.comm, sizeof(q.stack.comm));
+	memcpy(q.stack.frames, ev->ustack, sizeof(q.stack.frames));
+	memcpy(q.stack.top, ev->utop, sizeof(q.stack.top));
+	ask(t, e, &q, ev->hdr.mono_ns);
 }
 
 /* A translated connection has its other end elsewhere: who holds it? */
@@ -354,6 +372,8 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	kept = (struct rec_event *)entry_keep(t, e, &ev->hdr);
 	if (kept)
 		kept->task = own.task;
+	if (own.task.pid && own.nr_ustack && (weight != WEIGHT_NONE || own.hdr.kind == REC_CONNECT))
+		ask_user_stack(t, e, &own);
 	if (world_netns_wanted(t->world, ev->hdr.netns)) {
 		struct question q = {.kind = Q_NETNS, .netns = ev->hdr.netns};
 

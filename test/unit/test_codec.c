@@ -54,6 +54,10 @@ static const struct hole holes[] = {
 	HOLE(DROP, rec_event, mem.connect.pad),
 	HOLE(DROP, rec_event, mem.connect.nat_tuple.pad),
 	HOLE(DROP, rec_event, mem.pad),
+	HOLE(DROP, rec_event, usp), /* what a process has in its memory is not recorded */
+	HOLE(DROP, rec_event, ubp),
+	HOLE(DROP, rec_event, utop),
+	HOLE(DROP, rec_event, nr_utop),
 	HOLE(DROP, rec_event, nf.pad),
 	HOLE(DROP, rec_event, nf.invalid_args), /* already in the words */
 	HOLE(CAPTURED, rec_captured, from.pad),
@@ -73,6 +77,7 @@ static const struct hole holes[] = {
 	HOLE(LINK, rec_link, pad),
 	HOLE(CT_TOP, rec_ct_top, pad),
 	HOLE(PORTS, rec_ports, pad),
+	HOLE(USER_FRAME, rec_user_frame, pad),
 };
 
 /* What lies behind the end of a string or of the used part of an array means nothing, too. */

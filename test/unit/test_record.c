@@ -224,6 +224,10 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_event, nr_kstack);
 		EXCEPT(c, rec_event, nr_ustack);
 		EXCEPT(c, rec_event, nr_hooks);
+		EXCEPT(c, rec_event, nr_utop); /* a process's memory is nobody's business */
+		EXCEPT(c, rec_event, usp);
+		EXCEPT(c, rec_event, ubp);
+		EXCEPT(c, rec_event, utop);
 		EXCEPT(c, rec_event, task.pad);
 		EXCEPT(c, rec_event, pkt.has);
 		EXCEPT(c, rec_event, pkt.pad);
@@ -289,6 +293,8 @@ static void table_exceptions(unsigned kind, uint8_t *c)
 		EXCEPT(c, rec_bpf_prog, pad);
 	} else if (kind == REC_CT_TOP) {
 		EXCEPT(c, rec_ct_top, pad);
+	} else if (kind == REC_USER_FRAME) {
+		EXCEPT(c, rec_user_frame, pad);
 	} else if (kind == REC_PORTS) {
 		EXCEPT(c, rec_ports, pad);
 	} else if (kind == REC_LINK) {

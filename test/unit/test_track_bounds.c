@@ -7,7 +7,7 @@
 #define TIMELINES 4096
 #define EVENTS 96
 #define LOOKUPS 512
-#define BYTES (8u << 20)
+#define BYTES (10u << 20)
 
 /* The n-th of many connections. */
 static void nth(struct fixture *f, enum rec_kind kind, unsigned n, uint64_t ns)
