@@ -110,10 +110,11 @@ static void ask_of_self(const ucontext_t *c)
 	q.stack.n = 1;
 }
 
-/* As the kernel does: what lies at the stack pointer, and the chain of frame pointers. */
-static void keep_stack(unsigned words)
+/* As the kernel does: what lies at the stack pointer, whatever AddressSanitizer has between variables. */
+static __attribute__((no_sanitize("address"))) void keep_stack(unsigned words)
 {
-	memcpy(q.stack.top, (void *)q.stack.sp, words * sizeof(uint64_t));
+	for (unsigned i = 0; i < words; i++)
+		q.stack.top[i] = ((const volatile uint64_t *)q.stack.sp)[i];
 	q.stack.n_top = words;
 }
 
