@@ -54,6 +54,55 @@ INLINE u8 task_ending(u8 *signal)
 	return BPF_CORE_READ(t, signal, oom_mm) ? TASK_OOM_KILLED : TASK_KILLED;
 }
 
+/*
+ * The task's stack by frame pointers. Functions without one are left out of that, or end it: their callers can be found as
+ * debuggers do, with what lies at the stack pointer. regs: with which the task entered the kernel; NULL: not known.
+ */
+INLINE void user_read(struct rec_user *u, void *ctx, struct pt_regs *regs)
+{
+	long n = bpf_get_stack(ctx, u->frames, sizeof(u->frames), BPF_F_USER_STACK);
+
+	u->nr = n > 0 ? (u64)n / sizeof(u64) : 0;
+	if (!u->nr || !regs)
+		return;
+	u->sp = regs_sp(regs);
+	u->bp = regs_bp(regs);
+	if (!bpf_probe_read_user(u->top, sizeof(u->top), (void *)u->sp))
+		u->nr_top = REC_UTOP_MAX;
+}
+
+/* Before 5.15 (commit dd6e10fbd9fb) nobody tells. */
+INLINE struct pt_regs *task_regs(void)
+{
+	return cfg.task_regs ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : NULL;
+}
+
+static const struct caller no_caller;
+
+/* Who calls connect(): it may return before the connection fails. */
+INLINE void note_caller(void *ctx, u64 sk)
+{
+	struct caller *c;
+
+	bpf_map_update_elem(&callers, &sk, &no_caller, BPF_ANY);
+	c = bpf_map_lookup_elem(&callers, &sk);
+	if (!c)
+		return;
+	c->tid = (u32)bpf_get_current_pid_tgid();
+	user_read(&c->user, ctx, task_regs());
+}
+
+/* To an event of its socket, before it is established. */
+INLINE void event_caller(struct rec_event *r, u64 sk)
+{
+	struct caller *c = bpf_map_lookup_elem(&callers, &sk);
+
+	if (!c || !c->user.nr || r->sock.state != TCP_SYN_SENT)
+		return;
+	r->user = c->user;
+	r->mem.connect.tid = c->tid;
+}
+
 /* ---- counting, limiting, submitting ---------------------------------------------------------- */
 
 INLINE struct count_value *count_slot(struct count_key *key)
@@ -113,9 +162,7 @@ INLINE void event_init(struct rec_event *r, const struct count_key *key, const s
 				 __builtin_offsetof(struct rec_event, mem));
 	asm volatile("" ::: "memory");
 	__builtin_memset(r->kstack, 0, sizeof(r->kstack));
-	__builtin_memset(r->ustack, 0,
-			 __builtin_offsetof(struct rec_event, nf) -
-				 __builtin_offsetof(struct rec_event, ustack));
+	__builtin_memset(&r->user, 0, sizeof(r->user));
 	asm volatile("" ::: "memory");
 	__builtin_memset(&r->nf, 0, sizeof(r->nf));
 	r->hdr.magic = REC_MAGIC;
@@ -241,6 +288,8 @@ INLINE void event_memory(struct rec_event *r, const struct rec_tuple *t, struct 
 	if (s && (!s->sport || s->sport == r->sock.tuple.sport) &&
 	    s->dport == r->sock.tuple.dport) {
 		r->mem.connect = s->connect;
+		if (cfg.callers)
+			event_caller(r, id);
 		r->mem.syn_count = s->count;
 		r->mem.syn_first_ns = s->connect.syn_ns[0];
 		r->mem.syn_ifindex = s->ifindex;
@@ -283,29 +332,6 @@ INLINE void event_queue(struct rec_event *r, struct sock *listener)
  * way to ask here: preempt_count() is a per-CPU variable that only CONFIG_KALLSYMS_ALL gives an
  * address).
  */
-/*
- * The task's stack by frame pointers. Functions without one are left out of that, or end it: their callers can be found as
- * debuggers do, with what lies at the stack pointer. regs: with which the task entered the kernel; NULL: not known.
- */
-INLINE void event_user(struct rec_event *r, void *ctx, struct pt_regs *regs)
-{
-	long n = bpf_get_stack(ctx, r->ustack, sizeof(r->ustack), BPF_F_USER_STACK);
-
-	r->nr_ustack = n > 0 ? (u64)n / sizeof(u64) : 0;
-	if (!r->nr_ustack || !regs)
-		return;
-	r->usp = regs_sp(regs);
-	r->ubp = regs_bp(regs);
-	if (!bpf_probe_read_user(r->utop, sizeof(r->utop), (void *)r->usp))
-		r->nr_utop = REC_UTOP_MAX;
-}
-
-/* Before 5.15 (commit dd6e10fbd9fb) nobody tells. */
-INLINE struct pt_regs *task_regs(void)
-{
-	return cfg.task_regs ? (void *)bpf_task_pt_regs(bpf_get_current_task_btf()) : NULL;
-}
-
 INLINE void event_context(struct rec_event *r, void *ctx, bool user)
 {
 	u64 id = bpf_get_current_pid_tgid();
@@ -316,8 +342,8 @@ INLINE void event_context(struct rec_event *r, void *ctx, bool user)
 	r->task.cgroup = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(r->task.comm, sizeof(r->task.comm));
 	r->task.ending = task_ending(&r->task.signal);
-	if (user && r->task.pid)
-		event_user(r, ctx, task_regs());
+	if (user && r->task.pid && !r->mem.connect.tid)
+		user_read(&r->user, ctx, task_regs());
 	n = bpf_get_stack(ctx, r->kstack, sizeof(r->kstack), 0);
 	r->nr_kstack = n > 0 ? (u64)n / sizeof(u64) : 0;
 }

@@ -43,6 +43,12 @@ struct syn_sent { /* a socket's connect(), and its SYNs as they leave through a 
 	struct rec_connect connect;
 };
 
+struct caller { /* of connect(), for a socket */
+	struct rec_user user;
+	u32 tid;
+	u32 pad;
+};
+
 struct syn_nat { /* a SYN that was forwarded, translated, as it left */
 	u64 ns;
 	struct rec_tuple tuple;
@@ -155,6 +161,7 @@ TABLE(syn_seen_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct syn_see
 TABLE(connects_map, BPF_MAP_TYPE_HASH, CONNECT_TABLE_SIZE, struct connect_key,
       struct connect_value);
 TABLE(syn_sent_map, BPF_MAP_TYPE_LRU_HASH, 8192, u64, struct syn_sent);
+TABLE(callers_map, BPF_MAP_TYPE_LRU_HASH, 4096, u64, struct caller); /* --stacks */
 TABLE(syn_nats_map, BPF_MAP_TYPE_LRU_HASH, 2048, struct flow_key, struct syn_nat);
 TABLE(rst_seen_map, BPF_MAP_TYPE_LRU_HASH, 1024, struct flow_key, struct rst_seen);
 TABLE(heard_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct heard);
@@ -186,6 +193,7 @@ MAP(ports_map, ports);
 MAP(syn_seen_map, syn_seen);
 MAP(connects_map, connects);
 MAP(syn_sent_map, syn_sent);
+MAP(callers_map, callers);
 MAP(syn_nats_map, syn_nats);
 MAP(rst_seen_map, rst_seen);
 MAP(heard_map, heard);

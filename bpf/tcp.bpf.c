@@ -234,8 +234,11 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 		if (cfg.task_filter)
 			bpf_map_delete_elem(&socks, &id);
 	}
-	if (new_state == TCP_SYN_SENT)
+	if (new_state == TCP_SYN_SENT) {
 		note_connect(sk);
+		if (cfg.callers && !cfg.stacks)
+			note_caller(ctx, id);
+	}
 	if (new_state == TCP_LISTEN)
 		bpf_map_delete_elem(&syn_sent, &id);
 	if (cfg.task_filter && (new_state == TCP_SYN_SENT || new_state == TCP_LISTEN))
@@ -499,7 +502,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long ret)
 	r->sock.tuple = p.tuple;
 	event_memory(r, &p.tuple, sk);
 	event_context(r, ctx, false);
-	event_user(r, ctx, regs);
+	r->mem.connect.tid = 0; /* this is the end of the call */
+	user_read(&r->user, ctx, regs);
 	r->task.seccomp = seccomp_mode();
 	event_submit(r);
 	return 0;

@@ -137,7 +137,8 @@ struct config {
 	u8 stacks;	    /* STACKS_*: count these, and send nothing; 0 watch */
 	u8 stacks_by;	    /* enum stacks_by */
 	u8 task_regs;	    /* there is bpf_task_pt_regs() */
-	u8 pad[2];
+	u8 callers;	    /* note who calls connect(), with its stack */
+	u8 pad;
 	struct config_nft nft;
 	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */

@@ -245,7 +245,8 @@ struct rec_connect {
 	u32 syn_data; /* bit n: SYN n, from 0, carried data (TCP Fast Open) */
 	char comm[16];
 	u16 nr_syn; /* of syn_ns */
-	u8 pad[6];
+	u8 pad[2];
+	u32 tid; /* with --stacks: of the thread, whose stack at connect() is the event's `user`; 0: it isn't */
 	u64 nat_ns; /* a SYN left translated, by whichever namespace forwarded it; 0: not seen */
 	struct rec_tuple nat_tuple; /* … as this */
 };
@@ -341,6 +342,18 @@ enum reason_from { REASON_NONE, REASON_TOLD, REASON_DERIVED };
 #define REC_UTOP_MAX 64
 #define REC_HOOKS_MAX 8
 
+/*
+ * Where a thread of a process was when it called the kernel. What lies in its memory, from the stack pointer on, and its
+ * registers are never shown and never recorded.
+ */
+struct rec_user {
+	u64 frames[REC_USTACK_MAX]; /* by frame pointers */
+	u64 sp, bp;
+	u64 top[REC_UTOP_MAX];
+	u8 nr, nr_top; /* of frames and top */
+	u8 pad[6];
+};
+
 struct rec_event {
 	struct rec_hdr hdr;
 	u32 ifindex;
@@ -358,10 +371,8 @@ struct rec_event {
 	u8 new_state;
 	u8 active; /* RST_SENT: the socket sent it by itself (tcp_send_active_reset) */
 	u16 nr_kstack;
-	u8 nr_ustack;
-	u8 nr_utop;
-	u8 nr_hooks;
-	u8 step; /* HANDSHAKE: enum handshake_step; TW_ANSWER: enum tw_answer; REJECT: hook number */
+	u16 nr_hooks;
+	u16 step; /* HANDSHAKE: enum handshake_step; TW_ANSWER: enum tw_answer; REJECT: hook number */
 	u16 cpu;
 	u32 repeats;	      /* SYN_AGAIN: how often it has arrived */
 	char reason_name[40]; /* without its prefix; from the kernel's BTF, in user space */
@@ -372,10 +383,7 @@ struct rec_event {
 	struct rec_memory mem;
 	u64 hooks[REC_HOOKS_MAX]; /* RST_SENT without socket: those at PRE_ROUTING */
 	u64 kstack[REC_KSTACK_MAX];
-	u64 ustack[REC_USTACK_MAX]; /* by frame pointers */
-	/* Of the process, never shown and never recorded: its stack and frame pointers, what lies at the first. */
-	u64 usp, ubp;
-	u64 utop[REC_UTOP_MAX];
+	struct rec_user user;
 	struct rec_nf nf;
 };
 
@@ -454,8 +462,8 @@ REC_ASSERT_SIZE(rec_ct_end, 208);
 REC_ASSERT_SIZE(rec_connect, 224);
 REC_ASSERT_SIZE(rec_memory, 592);
 REC_ASSERT_SIZE(rec_nf, 352);
-REC_ASSERT_SIZE(rec_event, 2504);
-REC_ASSERT_SIZE(rec_captured, 2608);
+REC_ASSERT_SIZE(rec_event, 2512);
+REC_ASSERT_SIZE(rec_captured, 2616);
 REC_ASSERT_SIZE(rec_sock_info, 224);
 REC_ASSERT_SIZE(rec_ct, 152);
 REC_ASSERT_SIZE(rec_netns, 216);

@@ -48,6 +48,7 @@ int start_config(const struct watch_options *o, struct config *c)
 			     .burst_flow = BURST_FLOW,
 			     .all = o->all,
 			     .connects = o->connect_latency,
+			     .callers = o->stacks,
 			     .stacks = (uint8_t)o->counted.kinds,
 			     .stacks_by = (uint8_t)o->counted.by};
 	config_hosts(&o->host, SIDE_EITHER, c);

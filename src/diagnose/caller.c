@@ -14,20 +14,29 @@ static const struct rec_answer *answer_of(const struct timeline *tl, uint64_t ev
 	return NULL;
 }
 
-/* The event itself was a call; or the connect() that it was about, which ends later. */
+/* The event itself was a call; or another of its connection was, which was looked at. *ret: NULL, it ends. */
 static const struct rec_event *called(const struct judge *j, const struct rec_answer **ret)
 {
+	const struct rec_event *best = j->ev;
+	const struct rec_answer *a;
+
 	*ret = answer_of(j->tl, j->ev->hdr.mono_ns);
-	if (*ret || j->ev->task.ending != TASK_RUNS)
+	if (j->ev->task.ending != TASK_RUNS)
 		return j->ev;
 	timeline_each_event(j->tl, e) {
-		if (e->hdr.kind != REC_CONNECT && e->hdr.kind != REC_STATE)
-			continue;
-		*ret = answer_of(j->tl, e->hdr.mono_ns);
-		if (*ret)
-			return e;
+		a = *ret && !(*ret)->err ? NULL : answer_of(j->tl, e->hdr.mono_ns);
+		if (a) {
+			*ret = a;
+			best = e;
+		}
 	}
-	return NULL;
+	return *ret ? best : NULL;
+}
+
+/* Whose stack e has: of the one who called connect(), or of the task that ran. */
+static uint32_t pid_of(const struct rec_event *e)
+{
+	return e->mem.connect.tid ? e->mem.connect.pid : e->task.pid;
 }
 
 static const char *file_name(const struct rec_user_frame *f)
@@ -84,7 +93,7 @@ static void frames_add(const struct judge *j, const struct rec_event *e, struct 
 	_cleanup_strbuf_ struct strbuf end = {0};
 
 	timeline_each(j->tl, REC_USER_FRAME, struct rec_user_frame, f) {
-		if (f->event_ns != e->hdr.mono_ns || f->pid != e->task.pid)
+		if (f->event_ns != e->hdr.mono_ns || f->pid != pid_of(e))
 			continue;
 		frame_add(f, v);
 		last = f;
@@ -104,14 +113,15 @@ void judge_caller(const struct judge *j, struct verdict *v)
 	const struct rec_answer *a;
 	const struct rec_event *e = called(j, &a);
 
-	if (!e || !e->task.pid)
+	if (!e || !pid_of(e))
 		return;
 	if (!a && !(e->hdr.kind == REC_RST_SENT && e->active))
 		return;
-	v->process.pid = e->task.pid;
-	str_copy(v->process.comm, sizeof(v->process.comm), e->task.comm);
+	v->process.pid = pid_of(e);
+	str_copy(v->process.comm, sizeof(v->process.comm),
+		 e->mem.connect.tid ? e->mem.connect.comm : e->task.comm);
 	timeline_each(j->tl, REC_PROCESS, struct rec_process, p) {
-		if (p->pid == e->task.pid)
+		if (p->pid == pid_of(e))
 			v->process = *p;
 	}
 	if (!a)

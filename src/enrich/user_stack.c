@@ -145,7 +145,8 @@ static bool is_main(const struct rec_user_frame *rec)
 static void add_frames(struct lookup *l, struct user_process *p)
 {
 	const struct user_stack *s = &l->q->stack;
-	struct user_regs r = {.pc = s->frames[0], .sp = s->n_top ? s->sp : 0, .bp = s->bp};
+	const struct rec_user *u = &s->user;
+	struct user_regs r = {.pc = u->frames[0], .sp = u->nr_top ? u->sp : 0, .bp = u->bp};
 	struct user_code c = user_code_at(p, r.pc, false);
 	struct rec_user_frame rec;
 	bool unsure;
@@ -154,7 +155,7 @@ static void add_frames(struct lookup *l, struct user_process *p)
 		rec = (struct rec_user_frame){
 			.event_ns = l->q->event_ns, .pid = s->pid, .addr = r.pc};
 		name_frame(&rec, p, &c, n > 0);
-		rec.end = is_main(&rec) ? USER_OUTERMOST : (uint8_t)user_caller(s, &c, &r, &unsure);
+		rec.end = is_main(&rec) ? USER_OUTERMOST : (uint8_t)user_caller(u, &c, &r, &unsure);
 		if (rec.end == USER_GOES_ON) {
 			rec.unsure = unsure;
 			c = user_code_at(p, r.pc, true);
@@ -174,7 +175,7 @@ int user_stack_answer(struct lookup *l)
 	_cleanup_free_ char *maps = NULL;
 	int err;
 
-	if (!l->q->stack.n || proc_read(p.pid, "maps", MAPS_MAX, &maps) <= 0)
+	if (!l->q->stack.user.nr || proc_read(p.pid, "maps", MAPS_MAX, &maps) <= 0)
 		return -ESRCH; /* what ends has no memory any more */
 	err = check_thread(&l->q->stack);
 	if (err)

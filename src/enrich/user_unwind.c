@@ -113,11 +113,11 @@ struct user_code user_code_at(struct user_process *p, uint64_t pc, bool call)
 /* ---- callers --------------------------------------------------------------------------------- */
 
 /* What lies at addr, if it was kept. */
-static bool word_at(const struct user_stack *s, uint64_t addr, uint64_t *ret)
+static bool word_at(const struct rec_user *s, uint64_t addr, uint64_t *ret)
 {
 	uint64_t at = addr - s->sp;
 
-	if (!addr || addr < s->sp || at % sizeof(*ret) || at / sizeof(*ret) >= s->n_top)
+	if (!addr || addr < s->sp || at % sizeof(*ret) || at / sizeof(*ret) >= s->nr_top)
 		return false;
 	*ret = s->top[at / sizeof(*ret)];
 	return true;
@@ -134,7 +134,7 @@ static uint64_t cfa_of(const struct user_rule *rule, const struct user_regs *r)
 	return from ? from + (uint64_t)rule->cfa_offset : 0;
 }
 
-enum user_stack_end user_caller(const struct user_stack *s, const struct user_code *c,
+enum user_stack_end user_caller(const struct rec_user *s, const struct user_code *c,
 				struct user_regs *r, bool *ret_unsure)
 {
 	struct user_rule rule;
@@ -151,8 +151,8 @@ enum user_stack_end user_caller(const struct user_stack *s, const struct user_co
 	if (!word_at(s, cfa ? cfa - WORD : 0, &r->pc)) {
 		if (!linked)
 			return USER_NO_POINTER;
-		if ((uint32_t)r->link + 1 >= s->n)
-			return s->n == REC_USTACK_MAX ? USER_FULL : USER_NO_CODE;
+		if ((uint32_t)r->link + 1 >= s->nr)
+			return s->nr == REC_USTACK_MAX ? USER_FULL : USER_NO_CODE;
 		r->pc = s->frames[r->link + 1];
 	}
 	if (rule.bp_saved) {

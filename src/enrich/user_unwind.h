@@ -34,7 +34,7 @@ struct user_code user_code_at(struct user_process *p, uint64_t pc, bool call);
 /*
  * From r to its caller; USER_GOES_ON: done, else nobody knows it. *ret_unsure: only the frame pointer was there to tell.
  */
-enum user_stack_end user_caller(const struct user_stack *s, const struct user_code *c,
+enum user_stack_end user_caller(const struct rec_user *s, const struct user_code *c,
 				struct user_regs *r, bool *ret_unsure);
 
 #endif

@@ -394,8 +394,8 @@ static const struct field tail[] = {
 	FIELD_GROUP_OF(struct rec_event, nf, "netfilter", nf_fields, .when = event_has_nf),
 	FIELD(SYMBOLS, struct rec_event, kstack, "kernel_stack", NULL, .optional = true,
 	      FIELD_COUNT(struct rec_event, nr_kstack)),
-	FIELD(ADDRESSES, struct rec_event, ustack, "user_stack", NULL, .optional = true,
-	      FIELD_COUNT(struct rec_event, nr_ustack)),
+	FIELD(ADDRESSES, struct rec_event, user.frames, "user_stack", NULL, .optional = true,
+	      FIELD_COUNT(struct rec_event, user.nr)),
 	FIELD(SYMBOLS, struct rec_event, hooks, "prerouting_hooks", NULL, .optional = true,
 	      FIELD_COUNT(struct rec_event, nr_hooks)),
 	/* Of kinds that don't show them. */

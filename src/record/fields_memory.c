@@ -74,6 +74,7 @@ static const struct field attempt_fields[] = {
 	FIELD(HEX, struct rec_connect, cgroup, "cgroup", NULL, .optional = true),
 	FIELD(TIMES, struct rec_connect, syn_ns, "syn_ns", NULL, .optional = true,
 	      FIELD_COUNT(struct rec_connect, nr_syn)),
+	FIELD_KEPT(UINT, struct rec_connect, tid, "tid"),
 	FIELD(HEX, struct rec_connect, syn_data, "syn_data", NULL, .optional = true),
 	FIELD(NS, struct rec_connect, nat_ns, "nat_ns", NULL, .optional = true),
 	FIELD_TUPLE_OF(struct rec_connect, nat_tuple, "nat_tuple", NULL, .when = connect_has_nat),

@@ -12,10 +12,7 @@
 struct user_stack {
 	uint32_t pid, tid;
 	char comm[16]; /* of the thread */
-	uint32_t n, n_top;
-	uint64_t sp, bp;
-	uint64_t frames[REC_USTACK_MAX];
-	uint64_t top[REC_UTOP_MAX];
+	struct rec_user user;
 };
 
 /* clang-format off */

@@ -200,21 +200,24 @@ static void ask_needs(struct track *t, struct entry *e, const struct rec_event *
 	vec_free(&needs);
 }
 
-/* Whose stack is it? Soon, as the process may end. */
+/*
+ * Whose stack is it? Soon, as the process may end. That of connect() comes with each event of its socket, and is asked for
+ * once.
+ */
 static void ask_user_stack(struct track *t, struct entry *e, const struct rec_event *ev)
 {
+	const struct rec_connect *c = &ev->mem.connect;
 	struct question q = {.kind = Q_USER_STACK, .netns = ev->hdr.netns};
 
-	q.stack = (struct user_stack){.pid = ev->task.pid,
-				      .tid = ev->task.tid,
-				      .n = ev->nr_ustack,
-				      .n_top = ev->nr_utop,
-				      .sp = ev->usp,
-				      .bp = ev->ubp};
-	memcpy(q.stack.comm, ev->task.comm, sizeof(q.stack.comm));
-	memcpy(q.stack.frames, ev->ustack, sizeof(q.stack.frames));
-	memcpy(q.stack.top, ev->utop, sizeof(q.stack.top));
-	ask(t, e, &q, ev->hdr.mono_ns);
+	if (c->tid && e->tl.caller_asked)
+		return;
+	e->tl.caller_asked |= c->tid != 0;
+	q.stack.pid = c->tid ? c->pid : ev->task.pid;
+	q.stack.tid = c->tid ? c->tid : ev->task.tid;
+	memcpy(q.stack.comm, c->tid ? c->comm : ev->task.comm, sizeof(q.stack.comm));
+	q.stack.user = ev->user;
+	if (q.stack.pid && q.stack.user.nr)
+		ask(t, e, &q, ev->hdr.mono_ns);
 }
 
 /* A translated connection has its other end elsewhere: who holds it? */
@@ -372,7 +375,7 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	kept = (struct rec_event *)entry_keep(t, e, &ev->hdr);
 	if (kept)
 		kept->task = own.task;
-	if (own.task.pid && own.nr_ustack && (weight != WEIGHT_NONE || own.hdr.kind == REC_CONNECT))
+	if (weight != WEIGHT_NONE || own.hdr.kind == REC_CONNECT)
 		ask_user_stack(t, e, &own);
 	if (world_netns_wanted(t->world, ev->hdr.netns)) {
 		struct question q = {.kind = Q_NETNS, .netns = ev->hdr.netns};

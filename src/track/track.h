@@ -44,6 +44,7 @@ struct timeline {
 	uint32_t events;		/* in recs, the others are what lookups found */
 	uint32_t cut;			/* records beyond the limits, not kept */
 	uint64_t verdict_id;		/* once judged */
+	bool caller_asked;		/* whose stack it was at connect() */
 	bool awaits_end; /* … while its connect() went on: what becomes of that is kept */
 };
 

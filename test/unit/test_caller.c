@@ -180,6 +180,21 @@ static void frames_of_another_event_or_process_are_not_its_own(void **state)
 	assert_null(judged(c)->user_stack_end);
 }
 
+/* The connection failed when the call had returned: the task that ran then is not the one. */
+static void the_stack_of_connect_is_its_callers(void **state)
+{
+	struct caller *c = *state;
+
+	c->e = event_make(REC_STATE, flow(), 1000);
+	c->e.mem.connect.pid = PID;
+	c->e.mem.connect.tid = PID + 1;
+	str_copy(c->e.mem.connect.comm, sizeof(c->e.mem.connect.comm), "thread");
+	frame(c, USER_IN_FILE, "connect", "/usr/lib/libc.so.6");
+	assert_int_equal(judged(c)->user_stack.n, 1);
+	assert_int_equal(c->v.process.pid, PID);
+	assert_string_equal(c->v.process.comm, "thread");
+}
+
 static void a_process_that_ends_has_no_stack(void **state)
 {
 	struct caller *c = *state;
@@ -219,6 +234,7 @@ int main(void)
 		TEST(who_is_gone_is_said),
 		TEST(what_was_not_asked_is_not_told),
 		TEST(frames_of_another_event_or_process_are_not_its_own),
+		TEST(the_stack_of_connect_is_its_callers),
 		TEST(a_process_that_ends_has_no_stack),
 		TEST(the_process_is_named_as_it_was_found),
 	};

@@ -54,10 +54,11 @@ static const struct hole holes[] = {
 	HOLE(DROP, rec_event, mem.connect.pad),
 	HOLE(DROP, rec_event, mem.connect.nat_tuple.pad),
 	HOLE(DROP, rec_event, mem.pad),
-	HOLE(DROP, rec_event, usp), /* what a process has in its memory is not recorded */
-	HOLE(DROP, rec_event, ubp),
-	HOLE(DROP, rec_event, utop),
-	HOLE(DROP, rec_event, nr_utop),
+	HOLE(DROP, rec_event, user.sp), /* what a process has in its memory is not recorded */
+	HOLE(DROP, rec_event, user.bp),
+	HOLE(DROP, rec_event, user.top),
+	HOLE(DROP, rec_event, user.nr_top),
+	HOLE(DROP, rec_event, user.pad),
 	HOLE(DROP, rec_event, nf.pad),
 	HOLE(DROP, rec_event, nf.invalid_args), /* already in the words */
 	HOLE(CAPTURED, rec_captured, from.pad),

@@ -44,6 +44,65 @@ static void answers_are_waited_for_but_not_for_ever(void **state)
 	assert_int_equal(ripe(f, T0 + ANSWERS, 1, NULL), 1);
 }
 
+/* A failed connect() with its stack; how many ask whose it is, the last in ret. */
+static unsigned stacks_asked(struct fixture *f, const struct rec_event *e, struct question *ret)
+{
+	struct question q;
+	unsigned n = 0;
+
+	assert_int_equal(track_add(f->track, &e->hdr), 0);
+	while (track_question(f->track, &q)) {
+		if (q.kind != Q_USER_STACK)
+			continue;
+		*ret = q;
+		n++;
+	}
+	return n;
+}
+
+static void whose_stack_it_is_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct rec_tuple t = inside();
+	struct rec_event e = event_make(REC_CONNECT, &t, T0);
+	struct question q;
+
+	e.err = ECONNREFUSED;
+	assert_int_equal(stacks_asked(f, &e, &q), 0); /* there is none */
+	e.hdr.mono_ns = T0 + 1;
+	e.task.pid = 77;
+	e.task.tid = 78;
+	e.user.nr = 1;
+	e.user.frames[0] = 0x1234;
+	str_copy(e.task.comm, sizeof(e.task.comm), "client");
+	assert_int_equal(stacks_asked(f, &e, &q), 1);
+	assert_int_equal(q.stack.pid, 77);
+	assert_int_equal(q.stack.tid, 78);
+	assert_string_equal(q.stack.comm, "client");
+	assert_true(q.stack.user.frames[0] == 0x1234);
+	assert_true(q.event_ns == T0 + 1);
+	/* Another call of the connection is another stack. */
+	e.hdr.mono_ns = T0 + 2;
+	assert_int_equal(stacks_asked(f, &e, &q), 1);
+}
+
+static void the_stack_of_connect_is_asked_for_once(void **state)
+{
+	struct fixture *f = *state;
+	struct rec_tuple t = inside();
+	struct rec_event e = event_make(REC_CONNECT, &t, T0);
+	struct question q;
+
+	e.user.nr = 1;
+	e.task.pid = 1;
+	e.mem.connect.pid = 77;
+	e.mem.connect.tid = 78;
+	assert_int_equal(stacks_asked(f, &e, &q), 1);
+	assert_int_equal(q.stack.pid, 77);
+	e.hdr.mono_ns++;
+	assert_int_equal(stacks_asked(f, &e, &q), 0);
+}
+
 static void answers_lower_what_is_open(void **state)
 {
 	const int errs[] = {0, -EBUSY}; /* a refusal is an answer too */
@@ -237,6 +296,8 @@ int main(void)
 		track_test(a_failure_is_ripe_after_a_grace),
 		track_test(further_events_are_waited_for_but_not_for_ever),
 		asking_test(answers_are_waited_for_but_not_for_ever),
+		asking_test(whose_stack_it_is_is_asked),
+		asking_test(the_stack_of_connect_is_asked_for_once),
 		asking_test(answers_lower_what_is_open),
 		asking_test(as_long_as_answers_come_in_the_others_are_waited_for),
 		asking_test(answers_that_nobody_asked_for_are_ignored),

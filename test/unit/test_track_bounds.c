@@ -196,9 +196,9 @@ static void events_that_claim_too_much_are_refused_before(void **state)
 	e.nr_kstack = REC_KSTACK_MAX + 1;
 	assert_int_equal(record_validate(&e, sizeof(e)), -EBADMSG);
 	e.nr_kstack = 0;
-	e.nr_ustack = REC_USTACK_MAX + 1;
+	e.user.nr = REC_USTACK_MAX + 1;
 	assert_int_equal(record_validate(&e, sizeof(e)), -EBADMSG);
-	e.nr_ustack = 0;
+	e.user.nr = 0;
 	e.nr_hooks = REC_HOOKS_MAX + 1;
 	assert_int_equal(record_validate(&e, sizeof(e)), -EBADMSG);
 	e.nr_hooks = 0;

@@ -103,19 +103,19 @@ static void ask_of_self(const ucontext_t *c)
 	q.stack.pid = q.stack.tid = (uint32_t)getpid();
 	prctl(PR_GET_NAME, q.stack.comm);
 #ifdef __x86_64__
-	q.stack.frames[0] = (uint64_t)c->uc_mcontext.gregs[REG_RIP];
-	q.stack.sp = (uint64_t)c->uc_mcontext.gregs[REG_RSP];
-	q.stack.bp = (uint64_t)c->uc_mcontext.gregs[REG_RBP];
+	q.stack.user.frames[0] = (uint64_t)c->uc_mcontext.gregs[REG_RIP];
+	q.stack.user.sp = (uint64_t)c->uc_mcontext.gregs[REG_RSP];
+	q.stack.user.bp = (uint64_t)c->uc_mcontext.gregs[REG_RBP];
 #endif
-	q.stack.n = 1;
+	q.stack.user.nr = 1;
 }
 
 /* As the kernel does: what lies at the stack pointer, whatever AddressSanitizer has between variables. */
 static __attribute__((no_sanitize("address"))) void keep_stack(unsigned words)
 {
 	for (unsigned i = 0; i < words; i++)
-		q.stack.top[i] = ((const volatile uint64_t *)q.stack.sp)[i];
-	q.stack.n_top = words;
+		q.stack.user.top[i] = ((const volatile uint64_t *)q.stack.user.sp)[i];
+	q.stack.user.nr_top = (uint8_t)words;
 }
 
 static int answer(void)
@@ -198,10 +198,10 @@ static void garbage_is_no_stack(void **state)
 
 	getcontext(&c);
 	ask_of_self(&c);
-	q.stack.frames[0] = 0x1234;
+	q.stack.user.frames[0] = 0x1234;
 	assert_int_equal(answer(), 0);
 	assert_null(frame(0));
-	q.stack.frames[0] = (uint64_t)&q; /* memory, but no code */
+	q.stack.user.frames[0] = (uint64_t)&q; /* memory, but no code */
 	assert_int_equal(answer(), 0);
 	assert_null(frame(0));
 }
@@ -218,10 +218,10 @@ static void code_in_memory_is_named_by_its_perf_map(void **state)
 	assert_true(code != MAP_FAILED);
 	getcontext(&c);
 	ask_of_self(&c);
-	q.stack.frames[0] = (uint64_t)code + 0x10;
-	q.stack.frames[1] = (uint64_t)code + 0x35;
-	q.stack.frames[2] = 0x10; /* garbage */
-	q.stack.n = 3;
+	q.stack.user.frames[0] = (uint64_t)code + 0x10;
+	q.stack.user.frames[1] = (uint64_t)code + 0x35;
+	q.stack.user.frames[2] = 0x10; /* garbage */
+	q.stack.user.nr = 3;
 	assert_int_equal(answer(), 0);
 	assert_int_equal(frame(0)->at, USER_IN_MEMORY);
 	assert_string_equal(frame(0)->name, "");
@@ -279,7 +279,7 @@ static uint64_t subject_function(const char *name)
 
 static void assert_in(const uint8_t *map, uint64_t at, const char *name, const char *dir)
 {
-	q.stack.frames[0] = (uint64_t)map + at;
+	q.stack.user.frames[0] = (uint64_t)map + at;
 	assert_int_equal(answer(), 0);
 	assert_string_equal(frame(0)->name, name);
 	assert_non_null(strstr(frame(0)->object, dir));
@@ -323,8 +323,8 @@ static void long_stacks_are_cut(void **state)
 	getcontext(&c);
 	ask_of_self(&c);
 	for (unsigned i = 0; i < REC_USTACK_MAX; i++)
-		q.stack.frames[i] = (uint64_t)code + i + 1;
-	q.stack.n = REC_USTACK_MAX;
+		q.stack.user.frames[i] = (uint64_t)code + i + 1;
+	q.stack.user.nr = REC_USTACK_MAX;
 	assert_int_equal(answer(), 0);
 	assert_int_equal(frame(REC_USTACK_MAX - 1)->end, USER_FULL);
 	assert_null(frame(REC_USTACK_MAX));
