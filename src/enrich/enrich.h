@@ -4,9 +4,10 @@
  * or more records, closed by a rec_answer of the same question id and kind (its err says if the
  * lookup could not be made).
  *
- * The worker moves itself, and no other thread, between network namespaces. It needs CAP_SYS_ADMIN
- * for that, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH to see who holds a socket, CAP_NET_ADMIN for
- * conntrack; what it lacks becomes an answer's err or an owner unknown.
+ * The worker moves itself, and no other thread, between network namespaces; another one looks into
+ * processes, which may end while the first is busy. They need CAP_SYS_ADMIN for that, CAP_SYS_PTRACE
+ * and CAP_DAC_READ_SEARCH to see who holds a socket, CAP_NET_ADMIN for conntrack; what they lack
+ * becomes an answer's err or an owner unknown.
  */
 #ifndef TCPWHY_ENRICH_H
 #define TCPWHY_ENRICH_H

@@ -15,6 +15,7 @@ CASES, case = registry()
 # Fails to connect, then lives on until its input ends.
 CLIENT = r"""
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +23,20 @@ CLIENT = r"""
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef LATER
+#define LATER 0
+#endif
+
 int dial(const char *to, const char *port);
 int __attribute__((noipa)) dial(const char *to, const char *port)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
-	int fd = socket(AF_INET, SOCK_STREAM, 0), failed;
+	int fd = socket(AF_INET, SOCK_STREAM | LATER, 0), failed;
 
 	inet_pton(AF_INET, to, &a.sin_addr);
 	failed = connect(fd, (void *)&a, sizeof(a));
+	if (LATER)
+		poll(&(struct pollfd){fd, POLLOUT, 0}, 1, -1);
 	close(fd);
 	return failed;
 }
@@ -110,9 +117,9 @@ def failed(*words):
         yield process
 
 
-def verdict_of(sandbox, *words):
+def verdict_of(sandbox, *words, options=()):
     """What tcpwhy says while the client still runs."""
-    watch = sandbox.watch()
+    watch = sandbox.watch(*options)
     with failed(*words) as process:
         watch.await_verdicts(lambda found: found)
         verdict = watch.verdicts()[0]
@@ -199,6 +206,16 @@ def own_mounts(sandbox):
         verdict = verdict_of(sandbox, "unshare", "--mount", "sh", "-c", inside, "sh", sandbox["server4"], "8001")
     assert not os.path.exists("/mnt/only_here")
     assert functions(verdict) == ["connect libc.so.6", "dial only_here", "client_main only_here", "main only_here"], verdict
+
+
+@case("--stacks: connect() of a C program that doesn't wait for it")
+def later(sandbox):
+    # A neighbour that isn't there: asked three times, 100 ms each.
+    sandbox.net("pair client server; setting client net.ipv4.neigh.eth0.retrans_time_ms=100\n"
+                "ip -n server addr flush dev eth0")
+    with built(*TABLES, "-DLATER=SOCK_NONBLOCK") as path:
+        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001", options=("--stacks",))
+    assert functions(verdict) == ["connect libc.so.6", "dial client", "client_main client", "main client"], verdict
 
 
 @case("the callers of a recorded connect() are the same in its replay")
