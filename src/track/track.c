@@ -201,23 +201,26 @@ static void ask_needs(struct track *t, struct entry *e, const struct rec_event *
 }
 
 /*
- * Whose stack is it? Soon, as the process may end. That of connect() comes with each event of its socket, and is asked for
- * once.
+ * Whose stack is it? Soon, as the process may end; once of a call, however many events come of it. (What a recording doesn't have
+ * must not matter, or its replay would ask otherwise.)
  */
 static void ask_user_stack(struct track *t, struct entry *e, const struct rec_event *ev)
 {
 	const struct rec_connect *c = &ev->mem.connect;
 	struct question q = {.kind = Q_USER_STACK, .netns = ev->hdr.netns};
+	uint64_t *last = e->tl.stack_frames;
 
-	if (c->tid && e->tl.caller_asked)
-		return;
-	e->tl.caller_asked |= c->tid != 0;
 	q.stack.pid = c->tid ? c->pid : ev->task.pid;
 	q.stack.tid = c->tid ? c->tid : ev->task.tid;
 	memcpy(q.stack.comm, c->tid ? c->comm : ev->task.comm, sizeof(q.stack.comm));
 	q.stack.user = ev->user;
-	if (q.stack.pid && q.stack.user.nr)
-		ask(t, e, &q, ev->hdr.mono_ns);
+	if (!q.stack.pid || !ev->user.nr ||
+	    (q.stack.pid == e->tl.stack_pid &&
+	     !memcmp(last, ev->user.frames, sizeof(ev->user.frames))))
+		return;
+	e->tl.stack_pid = q.stack.pid;
+	memcpy(last, ev->user.frames, sizeof(ev->user.frames));
+	ask(t, e, &q, ev->hdr.mono_ns);
 }
 
 /* A translated connection has its other end elsewhere: who holds it? */

@@ -44,7 +44,8 @@ struct timeline {
 	uint32_t events;		/* in recs, the others are what lookups found */
 	uint32_t cut;			/* records beyond the limits, not kept */
 	uint64_t verdict_id;		/* once judged */
-	bool caller_asked;		/* whose stack it was at connect() */
+	uint32_t stack_pid; /* the last stack that was asked for: the same call is in several events */
+	uint64_t stack_frames[REC_USTACK_MAX];
 	bool awaits_end; /* … while its connect() went on: what becomes of that is kept */
 };
 

@@ -81,8 +81,11 @@ static void whose_stack_it_is_is_asked(void **state)
 	assert_string_equal(q.stack.comm, "client");
 	assert_true(q.stack.user.frames[0] == 0x1234);
 	assert_true(q.event_ns == T0 + 1);
-	/* Another call of the connection is another stack. */
+	/* The same call once more; another one. */
 	e.hdr.mono_ns = T0 + 2;
+	assert_int_equal(stacks_asked(f, &e, &q), 0);
+	e.hdr.mono_ns = T0 + 3;
+	e.user.frames[0] = 0x5678;
 	assert_int_equal(stacks_asked(f, &e, &q), 1);
 }
 
