@@ -97,6 +97,11 @@ TABLES = ("-fomit-frame-pointer", "-fasynchronous-unwind-tables")
 NEITHER = ("-fomit-frame-pointer", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
 
 
+def port():
+    """Of this case alone: other runs on this machine fail, too."""
+    return str(20000 + os.getpid() % 20000)
+
+
 @contextlib.contextmanager
 def built(*flags):
     """The path of a client, in a folder of its own."""
@@ -119,7 +124,7 @@ def failed(*words):
 
 def verdict_of(sandbox, *words, options=()):
     """What tcpwhy says while the client still runs."""
-    watch = sandbox.watch(*options)
+    watch = sandbox.watch("--port", port(), *options)
     with failed(*words) as process:
         watch.await_verdicts(lambda found: found)
         verdict = watch.verdicts()[0]
@@ -136,7 +141,7 @@ def functions(verdict):
 def c_program(sandbox, _, flags):
     sandbox.net("pair client server")
     with built(*flags) as path:
-        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001")
+        verdict = verdict_of(sandbox, path, sandbox["server4"], port())
         assert functions(verdict) == ["connect libc.so.6", "dial client", "client_main client", "main client"], verdict
         assert "user_stack_end" not in verdict, verdict
         assert verdict["process"]["program"] == path and verdict["process"]["arguments"] == 2, verdict["process"]
@@ -147,7 +152,7 @@ def c_program(sandbox, _, flags):
 def c_program_blind(sandbox):
     sandbox.net("pair client server")
     with built(*NEITHER) as path:
-        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001")
+        verdict = verdict_of(sandbox, path, sandbox["server4"], port())
     names = functions(verdict)
     # The caller of connect() is known by libc's tables; what a stray register leads to is no caller.
     assert names[:2] == ["connect libc.so.6", "dial client"], verdict
@@ -164,19 +169,19 @@ def c_program_stripped(sandbox):
         folder = os.path.dirname(path)
         subprocess.run(["objcopy", "--only-keep-debug", path, f"{folder}/client.debug"], check=True)
         subprocess.run(["objcopy", "--strip-all", f"--add-gnu-debuglink={folder}/client.debug", path], check=True)
-        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001")
+        verdict = verdict_of(sandbox, path, sandbox["server4"], port())
         assert functions(verdict)[1:3] == ["dial client", "client_main client"], verdict
         os.unlink(f"{folder}/client.debug")
         # Another file now, so that nothing is remembered of it.
         os.rename(shutil.copy(path, f"{folder}/copy"), path)
-        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001")
+        verdict = verdict_of(sandbox, path, sandbox["server4"], port())
         assert functions(verdict)[:3] == ["connect libc.so.6", " client", " client"], verdict
 
 
 @case("connect() of a Python program: as far as its interpreter lets one see")
 def python_program(sandbox):
     sandbox.net("pair client server")
-    verdict = verdict_of(sandbox, "/usr/bin/python3", "-c", PYTHON, sandbox["server4"], "8001")
+    verdict = verdict_of(sandbox, "/usr/bin/python3", "-c", PYTHON, sandbox["server4"], port())
     frames = verdict["user_stack"]
     assert re.fullmatch(r"connect\+0x[0-9a-f]+ libc.so.6", frames[0]), frames
     assert len(frames) > 2 and all("python3" in frame for frame in frames[1:]), frames
@@ -190,7 +195,7 @@ def made_code(sandbox):
         raise Skip("the code is of x86-64")
     sandbox.net("pair client server")
     with built(*KEPT, "-DMADE_CODE") as path:
-        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001")
+        verdict = verdict_of(sandbox, path, sandbox["server4"], port())
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"/tmp/perf-{verdict['process']['pid']}.map")
     assert functions(verdict) == ["connect libc.so.6", "dial client", "client_main client", "js:made_function (perf map)",
@@ -203,7 +208,7 @@ def own_mounts(sandbox):
     sandbox.net("pair client server")
     with built(*TABLES) as path:
         inside = f'mount -t tmpfs none /mnt && cp "{path}" /mnt/only_here && exec /mnt/only_here "$@"'
-        verdict = verdict_of(sandbox, "unshare", "--mount", "sh", "-c", inside, "sh", sandbox["server4"], "8001")
+        verdict = verdict_of(sandbox, "unshare", "--mount", "sh", "-c", inside, "sh", sandbox["server4"], port())
     assert not os.path.exists("/mnt/only_here")
     assert functions(verdict) == ["connect libc.so.6", "dial only_here", "client_main only_here", "main only_here"], verdict
 
@@ -214,7 +219,7 @@ def later(sandbox):
     sandbox.net("pair client server; setting client net.ipv4.neigh.eth0.retrans_time_ms=100\n"
                 "ip -n server addr flush dev eth0")
     with built(*TABLES, "-DLATER=SOCK_NONBLOCK") as path:
-        verdict = verdict_of(sandbox, path, sandbox["server4"], "8001", options=("--stacks",))
+        verdict = verdict_of(sandbox, path, sandbox["server4"], port(), options=("--stacks",))
     assert functions(verdict) == ["connect libc.so.6", "dial client", "client_main client", "main client"], verdict
 
 
@@ -223,8 +228,8 @@ def replayed(sandbox):
     sandbox.net("pair client server")
     with built(*TABLES) as path, tempfile.TemporaryDirectory() as folder:
         recording = os.path.join(folder, "recording.pcapng")
-        watch = sandbox.watch("-o", recording, command="record")
-        with failed(path, sandbox["server4"], "8001"):
+        watch = sandbox.watch("-o", recording, "--port", port(), command="record")
+        with failed(path, sandbox["server4"], port()):
             watch.await_verdicts(lambda found: found)
         watch.finish()
         live = watch.verdicts()
