@@ -8,6 +8,7 @@
 
 #define SYMBOLS_MAX 1000000
 #define SEGMENTS_MAX 64
+#define PART_MAX (256u << 20) /* bytes of a section or segment */
 
 /* DWARF's numbers of registers: System V ABI, AMD64 supplement, figure 3.36. Other machines: by frame pointers only. */
 #ifdef __x86_64__
@@ -219,16 +220,55 @@ static void build_id_read(Elf *elf, char ret[BUILD_ID_TEXT])
 		snprintf(ret + 2 * i, 3, "%02x", ((const uint8_t *)id)[i]);
 }
 
+/* One of ours, as far as its head tells; without the tables of sections or segments that need numbers beyond 16 bits. */
+static bool is_ours(int fd)
+{
+	Elf64_Ehdr head;
+
+	return pread(fd, &head, sizeof(head), 0) == sizeof(head) &&
+	       !memcmp(head.e_ident, ELFMAG, SELFMAG) && head.e_ident[EI_CLASS] == ELFCLASS64 &&
+	       head.e_machine == OWN_MACHINE && (head.e_shnum || !head.e_shoff) &&
+	       head.e_phnum != PN_XNUM;
+}
+
+/* Files have holes: what says that it is large need not be, but would take as much memory. */
+static bool has_huge_parts(Elf *elf)
+{
+	bool large = false, whole = false;
+	Elf_Scn *scn = NULL;
+	size_t n = 0;
+
+	(void)elf_getphdrnum(elf, &n);
+	for (size_t i = 0; i < n; i++) {
+		GElf_Phdr header, *p = gelf_getphdr(elf, (int)i, &header);
+
+		if (p && p->p_filesz > PART_MAX)
+			return true;
+	}
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr header, *s = gelf_getshdr(scn, &header);
+
+		if (!s || s->sh_type == SHT_NOBITS)
+			continue;
+		whole |= s->sh_type == SHT_SYMTAB;
+		if (s->sh_size > PART_MAX &&
+		    (s->sh_type != SHT_PROGBITS || s->sh_flags & SHF_ALLOC))
+			return true;
+		large |= s->sh_size > PART_MAX;
+	}
+	return large && !whole; /* what debuggers need is not read of a file with symbols */
+}
+
 /* Read, not mapped: a file that is cut meanwhile must not end us. NULL: none of ours. */
 static Elf *elf_read(int fd)
 {
-	GElf_Ehdr header;
 	Elf *elf;
 
+	if (!is_ours(fd))
+		return NULL;
 	elf_version(EV_CURRENT);
 	elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &header) &&
-	    gelf_getclass(elf) == ELFCLASS64 && header.e_machine == OWN_MACHINE)
+	if (elf && elf_kind(elf) == ELF_K_ELF && !has_huge_parts(elf))
 		return elf;
 	elf_end(elf);
 	return NULL;
@@ -261,10 +301,11 @@ int user_file_read(int fd, struct user_file **ret)
 	if (f->elf) {
 		segments_read(f);
 		build_id_read(f->elf, f->build_id);
-		f->debuglink = dwelf_elf_gnu_debuglink(f->elf, &crc);
 		f->cfi = dwarf_getcfi_elf(f->elf);
 		n = functions_of(f, f->elf, SHT_SYMTAB);
 		f->whole = n > 0;
+		if (!f->whole)
+			f->debuglink = dwelf_elf_gnu_debuglink(f->elf, &crc);
 		if (n >= 0)
 			n = functions_of(f, f->elf, SHT_DYNSYM);
 		elf_cntl(f->elf, ELF_C_FDDONE);

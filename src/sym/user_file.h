@@ -45,7 +45,7 @@ int user_file_debug(struct user_file *f, int fd);
 void user_file_free(struct user_file *f);
 
 const char *user_file_build_id(const struct user_file *f); /* "" none */
-/* The name that .gnu_debuglink gives to the file with the rest of the symbols; "" none. */
+/* The name that .gnu_debuglink gives to the file with the rest of the symbols; "" none, or it is whole. */
 const char *user_file_debuglink(const struct user_file *f);
 /* Have its static functions names, too? */
 bool user_file_is_whole(const struct user_file *f);

@@ -297,6 +297,36 @@ static void truncated_files_are_survived(void **state)
 	assert_int_equal(read_bytes((const uint8_t *)"#!/bin/sh\n", 10, &f), -ENOEXEC);
 }
 
+/* The subject with a section header that claims more than there is memory, in a file with a hole of that size. */
+static void huge_claims_are_refused(void **state)
+{
+	_cleanup_free_ char *bytes = NULL;
+	ssize_t len = read_file(subject, 16 << 20, &bytes);
+	char path[PATH_MAX];
+	struct user_file *f;
+	Elf64_Ehdr head;
+	(void)state;
+
+	assert_true(len > (ssize_t)sizeof(head));
+	memcpy(&head, bytes, sizeof(head));
+	for (unsigned i = 1; i < head.e_shnum; i++) {
+		uint64_t at = head.e_shoff + i * sizeof(Elf64_Shdr);
+		Elf64_Shdr section;
+
+		memcpy(&section, bytes + at, sizeof(section));
+		if (section.sh_type != SHT_SYMTAB)
+			continue;
+		section.sh_size = (uint64_t)100 << 30;
+		section.sh_offset = 0;
+		memcpy(bytes + at, &section, sizeof(section));
+	}
+	(void)read_bytes((uint8_t *)bytes, (size_t)len, &f);
+	user_file_free(f);
+	snprintf(path, sizeof(path), "%s/damaged", dir);
+	assert_int_equal(truncate(path, (off_t)101 << 30), 0);
+	assert_int_equal(read_path(path, &f), -ENOEXEC);
+}
+
 static void damaged_files_are_survived(void **state)
 {
 	_cleanup_free_ char *bytes = NULL;
@@ -336,6 +366,7 @@ int main(void)
 		cmocka_unit_test(places_in_the_file_have_addresses),
 		cmocka_unit_test(callers_are_found_where_tables_are),
 		cmocka_unit_test(truncated_files_are_survived),
+		cmocka_unit_test(huge_claims_are_refused),
 		cmocka_unit_test_setup_teardown(damaged_files_are_survived, libelf_may_leak,
 						leaks_count_again),
 	};

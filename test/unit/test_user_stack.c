@@ -186,7 +186,8 @@ static void what_was_not_kept_is_said(void **state)
 	(void)state;
 	assert_int_equal(the_caller(0), 0);
 	assert_string_equal(frame(0)->name, "the_callee");
-	assert_int_equal(frame(0)->end, USER_NO_POINTER);
+	/* The second where the compiler keeps frame pointers: their chain has no further link. */
+	assert_true(frame(0)->end == USER_NO_POINTER || frame(0)->end == USER_NO_CODE);
 	assert_null(frame(1));
 }
 #endif
