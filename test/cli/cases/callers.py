@@ -5,10 +5,12 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 
-from harness import Skip, registry
+from harness import App, Skip, connect, registry, reset_by_close
 
 CASES, case = registry()
 
@@ -221,6 +223,28 @@ def later(sandbox):
     with built(*TABLES, "-DLATER=SOCK_NONBLOCK") as path:
         verdict = verdict_of(sandbox, path, sandbox["server4"], port(), options=("--stacks",))
     assert functions(verdict) == ["connect libc.so.6", "dial client", "client_main client", "main client"], verdict
+
+
+@case("a reset by close(): who called it; by a process that is killed: there is no stack any more")
+def closed(sandbox):
+    sandbox.net("pair client server")
+    server, client, victim = App("server"), App("client"), App("victim", "client")
+    listener = server.listen(int(port()))
+    ends = []
+    for app in (client, victim):
+        ends.append((app.run(connect, sandbox["server4"], int(port())), listener.accept()))
+    ends[1][1].send(b"unread")
+    ends[1][0].recv(1, socket.MSG_PEEK)
+    watch = sandbox.watch("--port", port())
+    client.run(reset_by_close, ends[0][0])
+    os.kill(victim.pid, signal.SIGKILL)
+    watch.await_verdicts(lambda found: {verdict["process"]["pid"] for verdict in found if "process" in verdict}
+                         == {client.pid, victim.pid})
+    watch.finish()
+    said = {verdict["process"]["pid"]: verdict for verdict in watch.verdicts()}
+    assert functions(said[client.pid])[0] == "close libc.so.6", said
+    assert "user_stack" not in said[victim.pid], said
+    assert said[victim.pid]["user_stack_end"] == "The process was ending: it had no stack any more.", said
 
 
 @case("the callers of a recorded connect() are the same in its replay")
