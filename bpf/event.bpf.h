@@ -63,6 +63,7 @@ INLINE void user_read(struct rec_user *u, void *ctx, struct pt_regs *regs)
 	long n = bpf_get_stack(ctx, u->frames, sizeof(u->frames), BPF_F_USER_STACK);
 
 	u->nr = n > 0 ? (u64)n / sizeof(u64) : 0;
+	u->nr_top = 0;
 	if (!u->nr || !regs)
 		return;
 	u->sp = regs_sp(regs);

@@ -51,11 +51,11 @@ static void frame_add(const struct rec_user_frame *f, struct verdict *v)
 {
 	if (f->at == USER_IN_MEMORY && !*f->object)
 		verdict_user_frame(v, "0x%" PRIx64 " (code without a file or a name)", f->addr);
+	else if (f->at == USER_IN_PERF_MAP)
+		verdict_user_frame(v, "%s+0x%" PRIx64 " (perf map)", f->name, f->offset);
 	else
 		verdict_user_frame(v, "%s+0x%" PRIx64 " %s%s", f->name, f->offset, file_name(f),
-				   f->at == USER_IN_PERF_MAP   ? "(perf map)"
-				   : f->at == USER_FILE_UNREAD ? " (not read)"
-							       : "");
+				   f->at == USER_FILE_UNREAD ? " (not read)" : "");
 }
 
 static const char *function_of(const struct rec_user_frame *f)

@@ -96,15 +96,10 @@ static void perf_map_read(struct user_process *p)
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static void name_in_file(struct rec_user_frame *rec, const struct user_code *c, uint64_t at)
+static void name_in_file(struct rec_user_frame *rec, const struct user_code *c)
 {
 	struct user_symbol symbol;
 
-	rec->at = c->file ? USER_IN_FILE : USER_FILE_UNREAD;
-	rec->offset = at - c->map->start + c->map->offset;
-	str_copy(rec->object, sizeof(rec->object), c->map->path);
-	if (!c->file)
-		return;
 	str_copy(rec->build_id, sizeof(rec->build_id), user_file_build_id(c->file));
 	if (user_file_symbol(c->file, c->addr, &symbol))
 		return;
@@ -112,12 +107,9 @@ static void name_in_file(struct rec_user_frame *rec, const struct user_code *c, 
 	rec->offset = symbol.offset;
 }
 
-static void name_in_memory(struct rec_user_frame *rec, struct user_process *p,
-			   const struct user_code *c, uint64_t at)
+/* Code that is made while the program runs lies in memory without a file, or in one that is no ELF file (memfd_create). */
+static void name_in_memory(struct rec_user_frame *rec, struct user_process *p, uint64_t at)
 {
-	rec->at = USER_IN_MEMORY;
-	rec->offset = at - c->map->start;
-	str_copy(rec->object, sizeof(rec->object), c->map->path);
 	perf_map_read(p);
 	if (p->perf_map &&
 	    perf_map_find(p->perf_map, at, rec->name, sizeof(rec->name), &rec->offset))
@@ -129,10 +121,13 @@ static void name_frame(struct rec_user_frame *rec, struct user_process *p,
 {
 	uint64_t at = rec->addr - call;
 
-	if (c->map->inode)
-		name_in_file(rec, c, at);
+	str_copy(rec->object, sizeof(rec->object), c->map->path);
+	rec->offset = at - c->map->start + c->map->offset;
+	rec->at = c->file ? USER_IN_FILE : c->map->inode ? USER_FILE_UNREAD : USER_IN_MEMORY;
+	if (c->file)
+		name_in_file(rec, c);
 	else
-		name_in_memory(rec, p, c, at);
+		name_in_memory(rec, p, at);
 	rec->offset += call;
 }
 

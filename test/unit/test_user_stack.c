@@ -208,13 +208,11 @@ static void garbage_is_no_stack(void **state)
 }
 
 /* Code that no file has: without tables, so that frame pointers have to do. */
-static void code_in_memory_is_named_by_its_perf_map(void **state)
+static void assert_named_by_perf_map(uint8_t *code, uint8_t at)
 {
-	uint8_t *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char path[64];
 	FILE *file;
 	ucontext_t c;
-	(void)state;
 
 	assert_true(code != MAP_FAILED);
 	getcontext(&c);
@@ -224,7 +222,7 @@ static void code_in_memory_is_named_by_its_perf_map(void **state)
 	q.stack.user.frames[2] = 0x10; /* garbage */
 	q.stack.user.nr = 3;
 	assert_int_equal(answer(), 0);
-	assert_int_equal(frame(0)->at, USER_IN_MEMORY);
+	assert_int_equal(frame(0)->at, at);
 	assert_string_equal(frame(0)->name, "");
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", getpid());
 	file = fopen(path, "w");
@@ -244,6 +242,19 @@ static void code_in_memory_is_named_by_its_perf_map(void **state)
 	assert_int_equal(frame(1)->end, USER_NO_CODE);
 	assert_null(frame(2));
 	munmap(code, 4096);
+}
+
+static void code_in_memory_is_named_by_its_perf_map(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("code", MFD_CLOEXEC);
+	(void)state;
+
+	assert_named_by_perf_map(mmap(NULL, 4096, PROT_READ | PROT_EXEC,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+				 USER_IN_MEMORY);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_named_by_perf_map(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0),
+				 USER_FILE_UNREAD);
 }
 
 /* The subject of test_user_file.c, or a copy that calls odd_seen otherwise; mapped as a whole. */
