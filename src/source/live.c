@@ -164,6 +164,8 @@ static int programs_load(struct live *l, const struct live_options *o, struct bt
 	/* It takes memory only where it is asked for. */
 	if (!o->config.connects)
 		(void)bpf_map__set_max_entries(l->skel->maps.connects, 1);
+	if (!o->config.callers)
+		(void)bpf_map__set_max_entries(l->skel->maps.callers, 1);
 	stacks_size(l);
 	err = tcpwhy_bpf__load(l->skel);
 	if (!err)
