@@ -315,6 +315,8 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	if (world_in_softirq(t->world, ev))
 		memset(&own.task, 0, sizeof(own.task));
 	make_room(t, ev->hdr.mono_ns);
+	if (track_last_fin(ev, t->world))
+		return 0; /* with a timeline for each there were no room for others */
 	e = entry_for_event(t, ev);
 	if (!e)
 		return -ENOMEM;

@@ -110,6 +110,21 @@ static void what_waits_to_be_judged_outlasts_healthy_ones(void **state)
 	assert_int_equal(all_ripe(f, 1), 1);
 }
 
+static void last_fins_take_no_room(void **state)
+{
+	const struct rec_tuple t = tcp("10.0.1.2", 1, "10.0.2.2", 1);
+	struct rec_event e = event_make(REC_DROP, &t, T0);
+	struct fixture *f = *state;
+	struct timeline *tl;
+
+	e.pkt.tcp_flags = FIN | ACK;
+	e.location = symbol_add(f->world, "tcp_v4_rcv");
+	happens(f, &e);
+	nth(f, REC_RST_RECV, 0, T0 + 1); /* the same connection's */
+	assert_int_equal(ripe(f, UINT64_MAX - 1, 1, &tl), 1);
+	assert_int_equal(events_of(tl), 1);
+}
+
 static void bytes_are_bounded_and_lost_ones_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -300,6 +315,7 @@ int main(void)
 		track_test(the_oldest_go_first),
 		track_test(what_was_judged_or_never_failed_is_no_loss),
 		track_test(what_waits_to_be_judged_outlasts_healthy_ones),
+		track_test(last_fins_take_no_room),
 		track_test(bytes_are_bounded_and_lost_ones_counted),
 		track_test(events_of_one_timeline_are_bounded),
 		track_test(lookups_still_fit_where_events_are_full),
