@@ -255,7 +255,8 @@ static void finish(struct inflow *in)
 	inflow_take(in);
 	inflow_take(in); /* what waited the first time is from before the end, too */
 	session_ask_names(s);
-	while (s->enrich && (track_waits(s->track) || enrich_pending(s->enrich)) &&
+	while (s->enrich &&
+	       (track_waits(s->track) || (s->o->connect_latency && enrich_pending(s->enrich))) &&
 	       now_mono() < until && !session_enough(s)) {
 		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
 
