@@ -30,6 +30,7 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
 
+#define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 #define TCP_ACK 0x10

@@ -2,7 +2,7 @@
 /* Packets dropped: net/core/skbuff.c kfree_skb_reason, sk_skb_reason_drop. */
 #include "event.bpf.h"
 
-#define SKB_DROP_REASON_NOT_SPECIFIED_FIRST 2
+#define SKB_DROP_REASON_NOT_SPECIFIED 2 /* since there is a receiving socket */
 
 INLINE bool packet_is_icmp_error(const struct rec_packet *p)
 {
@@ -22,20 +22,31 @@ INLINE bool reason_is_noise(u32 reason)
 	return cfg.noise[i];
 }
 
-/* Whatever TCP drops it for (its numbers lie too far back, say): that it was not taken is no noise. */
-INLINE bool is_reset(struct sk_buff *skb)
+/* 0: it is no TCP packet (or one that can't be). */
+INLINE u8 quick_tcp_flags(struct sk_buff *skb)
 {
 	const unsigned char *l3;
 	struct quick q;
 	u8 flags = 0;
 
 	if (!skb->network_header || skb->network_header == 0xffff)
-		return false;
+		return 0;
 	l3 = skb_quick_l3(skb, false);
 	if (!l3 || !quick_read(l3, &q) || q.proto != IPPROTO_TCP)
-		return false;
+		return 0;
 	bpf_probe_read_kernel(&flags, 1, l3 + q.off + 13);
-	return flags & TCP_RST;
+	return flags;
+}
+
+/*
+ * The FIN of the other end, for what is left of a connection that this one closed first: net/ipv4/tcp_ipv4.c
+ * tcp_v4_rcv frees what that takes, and gives no reason. Connections end so all the time.
+ */
+INLINE bool is_last_fin(struct sk_buff *skb, u32 reason, struct sock *rx_sk)
+{
+	return rx_sk && reason == SKB_DROP_REASON_NOT_SPECIFIED && !cfg.all &&
+	       rx_sk->__sk_common.skc_state == TCP_TIME_WAIT &&
+	       (quick_tcp_flags(skb) & (TCP_FIN | TCP_SYN | TCP_RST)) == TCP_FIN;
 }
 
 INLINE u32 quick_netns(struct sk_buff *skb, struct sock *rx_sk)
@@ -106,7 +117,10 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 	bool sender;
 	u32 netns;
 
-	if (has_reason && reason_is_noise(reason) && !is_reset(skb))
+	/* Whatever TCP drops a reset for (its numbers lie too far back, say): that it was not taken is no noise. */
+	if (has_reason && reason_is_noise(reason) && !(quick_tcp_flags(skb) & TCP_RST))
+		return 0;
+	if (is_last_fin(skb, reason, rx_sk))
 		return 0;
 	if (count_by_stack(ctx, skb, location, reason))
 		return 0;

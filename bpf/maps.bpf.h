@@ -128,6 +128,12 @@ struct nft_call {
 	u64 function;
 };
 
+struct state_change { /* of a socket, that a program is looking at */
+	u64 sk;
+	u64 states;
+};
+#define STATE_CHANGES_BITS 6
+
 struct ring_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 * 1024 * 1024);
@@ -168,6 +174,8 @@ TABLE(heard_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct heard);
 TABLE(closed_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct closed);
 TABLE(handshakes_map, BPF_MAP_TYPE_LRU_HASH, 8192, struct flow_key, struct rec_handshake);
 TABLE(ct_ends_map, BPF_MAP_TYPE_LRU_HASH, 4096, struct flow_key, struct rec_ct_end);
+TABLE(state_changes_map, BPF_MAP_TYPE_PERCPU_ARRAY, 1 << STATE_CHANGES_BITS, u32,
+      struct state_change);
 TABLE(calls_map, BPF_MAP_TYPE_LRU_HASH, 1024, u64, struct call);
 TABLE(nf_slots_map, BPF_MAP_TYPE_ARRAY, 1 << NF_SLOTS_BITS, u32, struct nf_slot);
 TABLE(nf_words_map, BPF_MAP_TYPE_LRU_HASH, 512, u64, struct nf_words);
@@ -200,6 +208,7 @@ MAP(heard_map, heard);
 MAP(closed_map, closed);
 MAP(handshakes_map, handshakes);
 MAP(ct_ends_map, ct_ends);
+MAP(state_changes_map, state_changes);
 MAP(calls_map, calls);
 MAP(nf_slots_map, nf_slots);
 MAP(nf_words_map, nf_words);

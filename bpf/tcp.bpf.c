@@ -217,8 +217,7 @@ INLINE void count_state(void *ctx, struct sock *sk, int old_state, int new_state
 		(void)sock_event(ctx, REC_STATE, (u32)old_state << 8 | new_state, sk);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
+INLINE int state_changed(void *ctx, struct sock *sk, int old_state, int new_state)
 {
 	struct rec_event *r;
 	bool worth = false;
@@ -280,6 +279,46 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
 	event_context(r, ctx, true);
 	event_submit(r);
 	return 0;
+}
+
+/* The one of this socket, or of another one that it shares its place with. */
+INLINE struct state_change *state_change_of(u64 sk)
+{
+	u32 at = ((u32)(sk >> 6) * 0x9e3779b1) >> (32 - STATE_CHANGES_BITS);
+
+	return bpf_map_lookup_elem(&state_changes, &at);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
+{
+	struct state_change *c = state_change_of((u64)untyped(sk));
+
+	if (c) {
+		c->states = (u32)old_state << 8 | new_state;
+		c->sk = (u64)sk;
+	}
+	return state_changed(ctx, sk, old_state, new_state);
+}
+
+/*
+ * A program is not run while it runs on the same CPU (kernel/trace/bpf_trace.c __bpf_trace_run since 6.2): here,
+ * where a softirq interrupts a task that is looking at its own socket. What the program above has left out
+ * for that, this one does. It is attached behind it, and ends at once for all others; if it is interrupted itself,
+ * the one above is not.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(inet_sock_set_state_missed, struct sock *sk, int old_state, int new_state)
+{
+	struct state_change *c = state_change_of((u64)untyped(sk));
+
+	if (!c)
+		return 0;
+	if (c->sk == (u64)sk && c->states == ((u32)old_state << 8 | new_state)) {
+		c->sk = 0;
+		return 0;
+	}
+	return state_changed(ctx, sk, old_state, new_state);
 }
 
 SEC("tp_btf/inet_sk_error_report")

@@ -97,7 +97,8 @@ static void finish(struct inflow *in)
 		session_take_sources(s);
 	}
 	session_ask_names(s);
-	while (s->enrich && (track_waits(s->track) || enrich_pending(s->enrich)) &&
+	while (s->enrich &&
+	       (track_waits(s->track) || (s->o->connect_latency && enrich_pending(s->enrich))) &&
 	       now_mono() < until && !session_enough(s)) {
 		struct pollfd fd = {.fd = enrich_fd(s->enrich), .events = POLLIN};
 

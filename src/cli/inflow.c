@@ -46,13 +46,18 @@ static int by_time(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* Those that waited are all that is kept. */
-static void forget_taken(struct inflow *in)
+/* Keeps those of order that were not taken; mostly there are none. */
+static void forget_taken(struct inflow *in, size_t taken)
 {
 	struct strbuf waiting = {0};
 	size_t n = 0;
 
-	for (size_t i = in->taken; i < in->order.n; i++) {
+	if (taken == in->order.n) {
+		strbuf_reset(&in->recs);
+		in->order.n = 0;
+		return;
+	}
+	for (size_t i = taken; i < in->order.n; i++) {
 		struct arrival a = in->order.v[i];
 		const struct rec_hdr *rec = rec_of(in, &a);
 
@@ -64,13 +69,13 @@ static void forget_taken(struct inflow *in)
 	strbuf_free(&in->recs);
 	in->recs = waiting;
 	in->order.n = n;
-	in->taken = 0;
 }
 
 void inflow_take(struct inflow *in)
 {
 	struct session *s = in->s;
 	uint64_t now = now_mono(); /* all until then is there to be taken */
+	size_t taken = 0;
 
 	if (s->enrich)
 		enrich_take(s->enrich, add_lookup, in);
@@ -79,8 +84,8 @@ void inflow_take(struct inflow *in)
 	session_take_sources(s);
 	if (in->order.n)
 		qsort(in->order.v, in->order.n, sizeof(*in->order.v), by_time);
-	while (in->taken < in->order.n && in->order.v[in->taken].ns <= now && !session_enough(s)) {
-		const struct arrival *a = &in->order.v[in->taken++];
+	while (taken < in->order.n && in->order.v[taken].ns <= now && !session_enough(s)) {
+		const struct arrival *a = &in->order.v[taken++];
 
 		session_step_to(s, a->ns);
 		if (a->lookup)
@@ -88,7 +93,7 @@ void inflow_take(struct inflow *in)
 		else
 			session_event(s, rec_of(in, a));
 	}
-	forget_taken(in);
+	forget_taken(in, taken);
 	session_step(s, now);
 }
 

@@ -16,8 +16,7 @@ struct inflow {
 		size_t at; /* in recs */
 		bool lookup;
 	})
-	order;
-	size_t taken; /* of order; the others happened while the last ones were taken */
+	order; /* by time; between two calls only what happened while the last ones were taken */
 };
 
 /*

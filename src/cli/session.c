@@ -7,6 +7,8 @@
 #include "diagnose/engine.h"
 #include "record/record.h"
 
+#include <malloc.h>
+
 /*
  * Modules and BPF programs come and go: an unknown address is worth reading the symbols again, but
  * not all the time.
@@ -14,6 +16,7 @@
 #define SYMBOLS_AGAIN_NS NSEC_PER_SEC
 /* As long a verdict waits for the source lines of its stack: the first take that on a slow machine. */
 #define SOURCES_NS (5 * NSEC_PER_SEC)
+#define LARGE (128 * 1024) /* bytes */
 
 static void print_repeat(void *arg, const struct verdict *v, uint64_t count, uint64_t total)
 {
@@ -45,6 +48,11 @@ int session_open(struct session *s, const struct watch_options *o)
 {
 	int err;
 
+	/*
+	 * What is large, the symbols above all, is the system's again once it is freed: else what the limit grows
+	 * to by itself would stay (mallopt(3)).
+	 */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	s->o = o;
 	s->started_ns = now_mono();
 	/* A command's own output stays alone on stdout. */

@@ -267,6 +267,7 @@ struct rules {
 	const struct rec_rule *v[RULES_SHOWN];
 	unsigned n;	     /* all, also beyond v */
 	unsigned moved;	     /* those of them whose counters rose */
+	unsigned uncounted;  /* those without a counter, which might have risen, too */
 	bool exact;	     /* v[0] is the one */
 	struct rec_rule own; /* v[0], where no lookup knows it */
 };

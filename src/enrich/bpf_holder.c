@@ -9,7 +9,9 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
+#include <sys/pidfd.h>
 
 /* More programs than that are held nowhere; a process that holds many leaves room for others. */
 #define HOLDERS_MAX 4096
@@ -34,37 +36,39 @@ static struct {
 	uint32_t newest;    /* program then */
 } holders = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/*
- * The program behind a file descriptor, 0 if it is none: kernel/bpf/syscall.c, bpf_prog_show_fdinfo
- * and bpf_link_show_fdinfo.
- */
-static uint32_t fdinfo_prog(int proc_fd, uint32_t pid, uint32_t fd)
+/* The program that a file descriptor of this process is, or that its link holds; 0 if it is neither. */
+static uint32_t own_prog(int fd, bool is_link)
 {
-	_cleanup_close_ int info = -1;
-	char path[48], text[1024];
-	const char *line;
-	ssize_t n;
+	struct bpf_prog_info prog = {0};
+	struct bpf_link_info link = {0};
+	uint32_t size = is_link ? sizeof(link) : sizeof(prog);
 
-	snprintf(path, sizeof(path), "%u/fdinfo/%u", pid, fd);
-	info = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
-	n = info < 0 ? -1 : read(info, text, sizeof(text) - 1);
-	if (n <= 0)
+	if (bpf_obj_get_info_by_fd(fd, is_link ? (void *)&link : &prog, &size))
 		return 0;
-	text[n] = '\0';
-	line = strstr(text, "\nprog_id:");
-	return line ? (uint32_t)strtoul(line + strlen("\nprog_id:"), NULL, 10) : 0;
+	return is_link ? link.prog_id : prog.id;
 }
 
-/* Their files' names are bpf-prog and bpf_link. */
-static bool is_bpf(int dir_fd, const char *name)
+/*
+ * … of another one. Its fdinfo says so, too; but to read that of a kprobe.multi link that has no cookies kills
+ * the reader, on 6.18 at least: kernel/trace/bpf_trace.c, bpf_kprobe_multi_show_fdinfo.
+ */
+static uint32_t fd_prog(int process, uint32_t pid, uint32_t fd)
 {
-	char link[32];
-	ssize_t n = readlinkat(dir_fd, name, link, sizeof(link) - 1);
+	_cleanup_close_ int own = -1;
+	char path[48], name[32];
+	bool is_link;
+	ssize_t n;
 
+	snprintf(path, sizeof(path), "/proc/%u/fd/%u", pid, fd);
+	n = readlink(path, name, sizeof(name) - 1);
 	if (n <= 0)
-		return false;
-	link[n] = '\0';
-	return !strncmp(link, "anon_inode:", 11) && strstr(link, "bpf") && !strstr(link, "map");
+		return 0;
+	name[n] = '\0';
+	is_link = !strcmp(name, "anon_inode:bpf_link");
+	if (!is_link && strcmp(name, "anon_inode:bpf-prog"))
+		return 0;
+	own = pidfd_getfd(process, (int)fd, 0);
+	return own < 0 ? 0 : own_prog(own, is_link);
 }
 
 static void holder_note(uint32_t prog_id, uint32_t pid, uint32_t fd)
@@ -81,6 +85,7 @@ static void holder_note(uint32_t prog_id, uint32_t pid, uint32_t fd)
 
 static void walk_process(int proc_fd, const char *name, uint32_t pid)
 {
+	_cleanup_close_ int process = -1;
 	struct dirent *entry;
 	char path[32];
 	DIR *d;
@@ -94,13 +99,14 @@ static void walk_process(int proc_fd, const char *name, uint32_t pid)
 		close_fd(&fd);
 		return;
 	}
-	while ((entry = readdir(d))) {
+	process = pidfd_open((pid_t)pid, 0);
+	while (process >= 0 && (entry = readdir(d))) {
 		uint32_t prog_id;
 		uint64_t n;
 
-		if (parse_u64(entry->d_name, 0, UINT32_MAX, &n) || !is_bpf(fd, entry->d_name))
+		if (parse_u64(entry->d_name, 0, INT_MAX, &n))
 			continue;
-		prog_id = fdinfo_prog(proc_fd, pid, (uint32_t)n);
+		prog_id = fd_prog(process, pid, (uint32_t)n);
 		if (prog_id)
 			holder_note(prog_id, pid, (uint32_t)n);
 	}
@@ -133,12 +139,12 @@ static uint32_t holder_find(uint32_t prog_id)
 {
 	for (size_t i = 0; i < holders.v.n; i++) {
 		const struct holder *h = &holders.v.v[i];
-		_cleanup_close_ int proc_fd = -1;
+		_cleanup_close_ int process = -1;
 
 		if (h->prog_id != prog_id)
 			continue;
-		proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fdinfo_prog(proc_fd, h->pid, h->fd) == prog_id)
+		process = pidfd_open((pid_t)h->pid, 0);
+		if (process >= 0 && fd_prog(process, h->pid, h->fd) == prog_id)
 			return h->pid;
 		holders.walked_ns = 0;
 		return 0;

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "source/live_private.h"
 
+/* Where it isn't run, its twin is: bpf/tcp.bpf.c inet_sock_set_state_missed. */
+static bool has_twin(const struct bpf_program *prog)
+{
+	return strncmp(bpf_program__name(prog), "inet_sock_set_state", 19) == 0;
+}
+
 /*
  * Events that no program saw: one that interrupts the same program on its CPU is not run (kernel
  * 5.12 and newer count that: kernel/bpf/trampoline.c, bpf_prog_inc_misses_counter).
@@ -15,7 +21,7 @@ uint64_t counts_missed(const struct live *l)
 		struct bpf_prog_info info = {0};
 		uint32_t len = sizeof(info);
 
-		if (bpf_program__fd(prog) >= 0 &&
+		if (!has_twin(prog) && bpf_program__fd(prog) >= 0 &&
 		    bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) == 0)
 			n += info.recursion_misses;
 	}

@@ -60,10 +60,18 @@ struct bpf_link *kprobe_attach(struct bpf_program *prog, const char *function, u
 	return link;
 }
 
+/*
+ * All links have cookies, though no program reads them: who reads the fdinfo of one without is killed, on 6.18 at
+ * least (kernel/trace/bpf_trace.c, bpf_kprobe_multi_show_fdinfo).
+ */
 struct bpf_link *kprobe_attach_multi(struct bpf_program *prog, const unsigned long *addrs, size_t n)
 {
-	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .addrs = addrs, .cnt = n);
+	_cleanup_free_ uint64_t *cookies = calloc(n ? n : 1, sizeof(*cookies));
+	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .addrs = addrs, .cookies = (const void *)cookies,
+		    .cnt = n);
 
+	if (!cookies)
+		return NULL; /* with errno ENOMEM */
 	return bpf_program__attach_kprobe_multi_opts(prog, NULL, &opts);
 }
 
@@ -71,7 +79,9 @@ struct bpf_link *kprobe_attach_fast(struct bpf_program *prog, const char *functi
 				    bool at_return)
 {
 	unsigned long place = addr;
-	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .cnt = 1, .retprobe = at_return);
+	const __u64 cookie = 0;
+	LIBBPF_OPTS(bpf_kprobe_multi_opts, opts, .cookies = &cookie, .cnt = 1,
+		    .retprobe = at_return);
 
 	if (addr)
 		opts.addrs = &place;

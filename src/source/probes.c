@@ -83,7 +83,7 @@ static const struct probe_def probe_defs[] = {
 	{"tcp_retransmit_synack", "SYN-ACK retransmissions", "SYN-ACK retransmissions",
 	 {TRACEPOINT(3, NULL, "tcp_retransmit_synack")}, .stacks = STACKS_RETRANSMIT},
 	{"inet_sock_set_state", "socket states", "connects that fail, and who closed a socket",
-	 {TRACEPOINT(4, NULL, "inet_sock_set_state")}, .stacks = STACKS_CONNECT | STACKS_CLOSE | STACKS_FILTERS},
+	 {TRACEPOINT(4, NULL, "inet_sock_set_state", "inet_sock_set_state_missed")}, .stacks = STACKS_CONNECT | STACKS_CLOSE | STACKS_FILTERS},
 	{ERRORS, "errors reported to sockets", "errors that don't end a connection",
 	 {TRACEPOINT(2, NULL, "inet_sk_error_report"), AT(sock_def_error_report)}},
 	{"net_dev_queue", "SYNs, resets and ICMP errors that leave",
@@ -256,6 +256,7 @@ static int way_at(const struct live *l, const struct probe_def *def, int place)
 static void choose_programs(struct live *l, const struct btf *btf, const struct probe_way *way,
 			    struct strbuf *how)
 {
+	const char *last = "", *at;
 	char why[64];
 
 	for (size_t i = 0; i < WAY_PROGRAMS && way->programs[i]; i++) {
@@ -266,7 +267,10 @@ static void choose_programs(struct live *l, const struct btf *btf, const struct 
 		bpf_program__set_autoload(prog, true);
 		if (way->tier == TIER_KPROBE && l->kprobe_multi)
 			bpf_program__set_expected_attach_type(prog, BPF_TRACE_KPROBE_MULTI);
-		strbuf_addf(how, "%s%s", i ? ", " : "", bpf_program__section_name(prog));
+		at = bpf_program__section_name(prog);
+		if (strcmp(at, last) != 0)
+			strbuf_addf(how, "%s%s", i ? ", " : "", at);
+		last = at;
 	}
 }
 

@@ -3,26 +3,27 @@
 
 #include "record/record.h"
 
-/* ---- the list by last use -------------------------------------------------------------------- */
+/* ---- the lists by last use ------------------------------------------------------------------- */
 
-static void list_del(struct store *s, struct entry *e)
+static void list_del(struct entry *e)
 {
-	*(e->older ? &e->older->newer : &s->oldest) = e->newer;
-	*(e->newer ? &e->newer->older : &s->newest) = e->older;
+	*(e->older ? &e->older->newer : &e->list->oldest) = e->newer;
+	*(e->newer ? &e->newer->older : &e->list->newest) = e->older;
 	e->older = e->newer = NULL;
 }
 
-static void list_add(struct store *s, struct entry *e)
+static void list_add(struct use_list *list, struct entry *e)
 {
-	e->older = s->newest;
-	*(s->newest ? &s->newest->newer : &s->oldest) = e;
-	s->newest = e;
+	e->list = list;
+	e->older = list->newest;
+	*(list->newest ? &list->newest->newer : &list->oldest) = e;
+	list->newest = e;
 }
 
 void entry_touch(struct store *s, struct entry *e)
 {
-	list_del(s, e);
-	list_add(s, e);
+	list_del(e);
+	list_add(e->tl.suspects ? &s->suspect : &s->healthy, e);
 }
 
 static void ripening_del(struct store *s, struct entry *e)
@@ -63,7 +64,7 @@ void entry_become(struct store *s, struct entry *e, enum timeline_state state)
 
 void entry_free(struct store *s, struct entry *e)
 {
-	list_del(s, e);
+	list_del(e);
 	if (e->ripens)
 		ripening_del(s, e);
 	FREE_INDEX(key_entry, s->by_key, e->keys);
@@ -93,7 +94,7 @@ struct entry *entry_new(struct store *s)
 	i->entry = e;
 	e->ids = i;
 	HASH_ADD(hh, s->by_id, id, sizeof(i->id), i);
-	list_add(s, e);
+	list_add(&s->healthy, e);
 	s->n++;
 	return e;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where track keeps its timelines: found by tuple, by question id and by socket, and listed by last
- * use. Private to this room.
+ * use, those of connections that may have failed by themselves. Private to this room.
  */
 #ifndef TCPWHY_TRACK_STORE_H
 #define TCPWHY_TRACK_STORE_H
@@ -42,27 +42,32 @@ struct entry {
 	struct key_entry *keys;
 	struct id_entry *ids;
 	struct sock_entry *socks;
-	struct entry *older, *newer;  /* list by last use */
+	struct use_list *list;	      /* it is in */
+	struct entry *older, *newer;  /* of that list */
 	struct entry *before, *after; /* list of what ripens */
 	bool ripens;
 	size_t bytes;
 	bool out; /* with the caller, between track_ripe() and track_judged() */
 };
 
+struct use_list { /* by last use */
+	struct entry *oldest, *newest;
+};
+
 struct store {
 	struct key_entry *by_key;
 	struct id_entry *by_id;
 	struct sock_entry *by_sock;
-	struct entry *oldest, *newest;
-	struct entry *first, *last; /* of what ripens, in the order in which that began */
-	size_t n, bytes;	    /* timelines, and what their records take */
+	struct use_list healthy, suspect; /* without and with events that are or may be failures */
+	struct entry *first, *last;	  /* of what ripens, in the order in which that began */
+	size_t n, bytes;		  /* timelines, and what their records take */
 	uint64_t next_id;
 };
 
 /* A new timeline, as the last used; NULL when out of memory. */
 struct entry *entry_new(struct store *s);
 void entry_free(struct store *s, struct entry *e);
-/* Makes it the last used. */
+/* Makes it the last used, of the list that it belongs to by now. */
 void entry_touch(struct store *s, struct entry *e);
 /* Sets the state of e. What ripens is listed by itself, as the others are many. */
 void entry_become(struct store *s, struct entry *e, enum timeline_state state);

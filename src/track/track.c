@@ -67,8 +67,10 @@ void track_free(struct track *t)
 {
 	if (!t)
 		return;
-	while (t->store.oldest)
-		entry_free(&t->store, t->store.oldest);
+	while (t->store.healthy.oldest)
+		entry_free(&t->store, t->store.healthy.oldest);
+	while (t->store.suspect.oldest)
+		entry_free(&t->store, t->store.suspect.oldest);
 	vec_free(&t->questions);
 	free(t);
 }
@@ -90,12 +92,10 @@ static uint64_t aftermath_ns(const struct timeline *tl)
 	return tl->awaits_end ? WATCH_NS : AFTERMATH_NS;
 }
 
-/* Room for what comes: forgets what is over, then what was not used longest. */
-static void make_room(struct track *t, uint64_t now)
+/* Forgets what is over, and while there is no room what was not used longest. */
+static void make_room_in(struct track *t, const struct use_list *list, uint64_t now)
 {
-	struct entry *e = t->store.oldest, *newer;
-
-	for (; e; e = newer) {
+	for (struct entry *e = list->oldest, *newer; e; e = newer) {
 		uint64_t idle = now > e->tl.last_ns ? now - e->tl.last_ns : 0;
 		bool over = e->tl.state == TIMELINE_JUDGED
 				    ? idle > aftermath_ns(&e->tl)
@@ -114,6 +114,13 @@ static void make_room(struct track *t, uint64_t now)
 			t->forgot_ns = e->tl.last_ns;
 		entry_free(&t->store, e);
 	}
+}
+
+/* Room for what comes: what healthy connections left goes first, however many they are. */
+static void make_room(struct track *t, uint64_t now)
+{
+	make_room_in(t, &t->store.healthy, now);
+	make_room_in(t, &t->store.suspect, now);
 }
 
 /* The copy that it keeps; NULL: it has no room. */
@@ -351,6 +358,8 @@ static int add_event(struct track *t, const struct rec_event *ev)
 	if (world_in_softirq(t->world, ev))
 		memset(&own.task, 0, sizeof(own.task));
 	make_room(t, ev->hdr.mono_ns);
+	if (track_last_fin(ev, t->world))
+		return 0; /* with a timeline for each there were no room for others */
 	e = entry_for_event(t, ev);
 	if (!e)
 		return -ENOMEM;
@@ -364,11 +373,12 @@ static int add_event(struct track *t, const struct rec_event *ev)
 		entry_claim(&t->store, e, &ev->mem.connect.nat_tuple, ev->hdr.netns);
 	if (ev->sock.flags & SOCK_PRESENT && tuple_is_whole(&ev->sock.tuple))
 		entry_note_sock(&t->store, e, ev->sock.addr);
+	e->tl.suspects += weight != WEIGHT_NONE;
+	if (weight == WEIGHT_HARD)
+		e->tl.hard++;
 	entry_touch(&t->store, e);
 	if (ev->hdr.mono_ns > e->tl.last_ns)
 		e->tl.last_ns = ev->hdr.mono_ns;
-	if (weight == WEIGHT_HARD)
-		e->tl.hard++;
 	if (e->tl.verdict_id) {
 		if (weight == WEIGHT_HARD && t->on_repeat)
 			t->on_repeat(t->on_repeat_arg, e->tl.verdict_id);
@@ -385,7 +395,6 @@ static int add_event(struct track *t, const struct rec_event *ev)
 
 		ask(t, e, &q, ev->hdr.mono_ns);
 	}
-	e->tl.suspects += weight != WEIGHT_NONE;
 	/* A retransmission says nothing by itself, but that what was dropped before is missed. */
 	if (weight == WEIGHT_NONE && !(ev->hdr.kind == REC_RETRANS && e->tl.suspects))
 		return 0;

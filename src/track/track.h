@@ -83,6 +83,11 @@ bool track_never_accepted(const struct rec_event *e);
 bool track_half_open(const struct rec_event *e);
 /* A reset that its connection's socket did not take: by a probe, or the kernel's reason for its drop. */
 bool track_reset_ignored(const struct rec_event *e);
+/*
+ * The FIN of the other end, for what is left of a connection that this one closed first: connections end so all
+ * the time. (Where the kernel says which socket received it, bpf/drop.bpf.c leaves it out.)
+ */
+bool track_last_fin(const struct rec_event *e, const struct world *w);
 
 /* Takes a record (copied). 0 or a negative errno. Symbols of an event's stack come before it. */
 int track_add(struct track *t, const struct rec_hdr *rec);

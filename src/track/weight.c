@@ -55,6 +55,13 @@ static bool is_segment(const struct rec_packet *p)
 	       (p->tcp_flags & (TCPHDR_SYN | TCPHDR_FIN | TCPHDR_RST)) != TCPHDR_SYN;
 }
 
+static bool dropped_at_arrival(const struct rec_event *e, const struct world *w)
+{
+	static const char *const places[] = {"tcp_v4_rcv", "tcp_v6_rcv"};
+
+	return dropped_in(e, w, places, ARRAY_SIZE(places));
+}
+
 /*
  * Linux 5.10, net/ipv4/tcp_ipv4.c tcp_v4_rcv: a listener consumes the SYNs it takes, and where there is no
  * socket a reset goes out (track/derive.c finds that). What is freed here was dropped for a policy, a filter
@@ -62,11 +69,19 @@ static bool is_segment(const struct rec_packet *p)
  */
 static bool is_discarded_syn(const struct rec_event *e, const struct world *w)
 {
-	static const char *const places[] = {"tcp_v4_rcv", "tcp_v6_rcv"};
-
 	return e->has_reason == REASON_NONE && e->pkt.has & PKT_L4 &&
 	       (e->pkt.tcp_flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) == TCPHDR_SYN &&
-	       dropped_in(e, w, places, ARRAY_SIZE(places));
+	       dropped_at_arrival(e, w);
+}
+
+/* net/ipv4/tcp_ipv4.c tcp_v4_rcv frees what a socket in TIME_WAIT takes, too, and gives no reason. */
+bool track_last_fin(const struct rec_event *e, const struct world *w)
+{
+	return e->hdr.kind == REC_DROP && e->pkt.has & PKT_L4 &&
+	       e->pkt.tuple.proto == IPPROTO_TCP &&
+	       (e->pkt.tcp_flags & (TCPHDR_FIN | TCPHDR_SYN | TCPHDR_RST)) == TCPHDR_FIN &&
+	       (!e->has_reason || strcmp(e->reason_name, "NOT_SPECIFIED") == 0) &&
+	       dropped_at_arrival(e, w);
 }
 
 static enum weight weigh_without_reason(const struct rec_event *e, const struct world *w)

@@ -156,6 +156,7 @@ static void several_rules_are_candidates_those_that_moved_first(void **state)
 				  "inet filter: counter drop (its counter rose)"));
 	assert_true(story_says(s, "candidate 2 of 8: nftables rule handle 1 "));
 	assert_true(story_says(s, "and 3 more"));
+	assert_true(story_says(s, "7 of them have no counter"));
 	assert_false(story_offers(s, "delete rule"));
 	story_rule(s, RULE_NFTABLES, 98, "counter drop")->flags = RULE_COUNTED | RULE_MOVED;
 	judged(s, "nftables-rule, certain");

@@ -92,6 +92,39 @@ static void what_was_judged_or_never_failed_is_no_loss(void **state)
 	assert_int_equal(track_evicted(f->track), 0);
 }
 
+/* As many as fill the store, all used later than what it had before. */
+static void healthy_ones_come(struct fixture *f, uint64_t ns)
+{
+	for (unsigned i = 0; i < 2 * TIMELINES; i++)
+		nth(f, REC_RETRANS, 10000 + i, ns + i);
+}
+
+static void what_waits_to_be_judged_outlasts_healthy_ones(void **state)
+{
+	struct fixture *f = *state;
+
+	nth(f, REC_RETRANS, 0, T0);
+	nth(f, REC_RST_RECV, 0, T0 + 1); /* no longer healthy */
+	healthy_ones_come(f, T0 + 2);
+	assert_int_equal(track_evicted(f->track), 0);
+	assert_int_equal(all_ripe(f, 1), 1);
+}
+
+static void last_fins_take_no_room(void **state)
+{
+	const struct rec_tuple t = tcp("10.0.1.2", 1, "10.0.2.2", 1);
+	struct rec_event e = event_make(REC_DROP, &t, T0);
+	struct fixture *f = *state;
+	struct timeline *tl;
+
+	e.pkt.tcp_flags = FIN | ACK;
+	e.location = symbol_add(f->world, "tcp_v4_rcv");
+	happens(f, &e);
+	nth(f, REC_RST_RECV, 0, T0 + 1); /* the same connection's */
+	assert_int_equal(ripe(f, UINT64_MAX - 1, 1, &tl), 1);
+	assert_int_equal(events_of(tl), 1);
+}
+
 static void bytes_are_bounded_and_lost_ones_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -243,6 +276,23 @@ static void the_end_of_a_connect_is_told_later(void **state)
 	assert_int_equal(events_of(tl), 3);
 }
 
+static void the_end_of_a_connect_is_told_however_many_are_healthy(void **state)
+{
+	const uint64_t end = T0 + 120 * NSEC_PER_SEC;
+	struct fixture *f = *state;
+	struct timeline *tl, *later;
+
+	connects(f, REC_SYN_RETRANS, TCP_SYN_SENT, T0);
+	assert_int_equal(ripe(f, T0 + GRACE, 1, &tl), 1);
+	tl->awaits_end = true;
+	healthy_ones_come(f, T0 + NSEC_PER_SEC);
+	connects(f, REC_STATE, TCP_CLOSE, end);
+	assert_int_equal(ripe(f, end + GRACE, 1, &later), 1);
+	assert_ptr_equal(later, tl);
+	assert_int_equal(tl->verdict_id, 1);
+	assert_false(tl->awaits_end);
+}
+
 static void what_is_no_connect_is_another_story_by_then(void **state)
 {
 	const uint64_t after = T0 + AFTERMATH + NSEC_PER_SEC;
@@ -264,12 +314,15 @@ int main(void)
 		track_test(what_made_room_may_have_been_of_a_connection_that_goes_on),
 		track_test(the_oldest_go_first),
 		track_test(what_was_judged_or_never_failed_is_no_loss),
+		track_test(what_waits_to_be_judged_outlasts_healthy_ones),
+		track_test(last_fins_take_no_room),
 		track_test(bytes_are_bounded_and_lost_ones_counted),
 		track_test(events_of_one_timeline_are_bounded),
 		track_test(lookups_still_fit_where_events_are_full),
 		track_test(events_still_fit_where_lookups_are_full),
 		track_test(idle_timelines_are_forgotten_without_a_word),
 		track_test(the_end_of_a_connect_is_told_later),
+		track_test(the_end_of_a_connect_is_told_however_many_are_healthy),
 		track_test(what_is_no_connect_is_another_story_by_then),
 		cmocka_unit_test(events_that_claim_too_much_are_refused_before),
 	};

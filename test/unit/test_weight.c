@@ -298,6 +298,31 @@ static void a_reject_rules_reset_is_a_failure(void **state)
 	}
 }
 
+static void the_last_fin_is_no_story(void **state)
+{
+	struct story *s = *state;
+	const struct rec_tuple t = some_flow(IPPROTO_TCP);
+	struct rec_event e = event_make(REC_DROP, &t, 1);
+
+	e.pkt.tcp_flags = FIN | ACK;
+	e.location = symbol_add(s->world, "tcp_v4_rcv");
+	assert_true(track_last_fin(&e, s->world)); /* Linux 5.10 */
+	e.has_reason = REASON_TOLD;
+	str_copy(e.reason_name, sizeof(e.reason_name), "NOT_SPECIFIED");
+	assert_true(track_last_fin(&e, s->world));
+	e.pkt.tcp_flags = RST | ACK;
+	assert_false(track_last_fin(&e, s->world));
+	e.pkt.tcp_flags = ACK;
+	assert_false(track_last_fin(&e, s->world));
+	e.pkt.tcp_flags = FIN | ACK;
+	e.location = symbol_add(s->world, "nf_hook_slow");
+	assert_false(track_last_fin(&e, s->world));
+	e = *story_drop(s, t, "NO_SOCKET");
+	e.pkt.tcp_flags = FIN | ACK;
+	e.location = symbol_add(s->world, "tcp_v4_rcv");
+	assert_false(track_last_fin(&e, s->world));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +331,7 @@ int main(void)
 		story_test(drops_without_reason_weigh_by_their_stack),
 		story_test(drops_without_reason_weigh_by_their_place),
 		story_test(segments_freed_by_tcp_are_no_drops),
+		story_test(the_last_fin_is_no_story),
 		story_test(multicast_is_nobodys_connection),
 		story_test(connects_weigh_by_their_end),
 		story_test(a_disconnect_is_the_processs_own_wish),

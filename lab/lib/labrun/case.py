@@ -115,7 +115,7 @@ def _judge(case, options, numbers, seen, watcher):
     problems = match.compare(wanted, *rest)
     differences = _same_again(watcher, numbers)
     if differences:
-        return Result("not ok", "a replay says something else", "\n".join(differences + problems) + watcher.errors(), verdicts=names)
+        return Result("not ok", "a replay says something else", "\n".join(differences + problems), verdicts=names)
     if not problems:
         return Result("ok", detail=seen, verdicts=names)
     weaker = match.weaker(wanted, case.weaker, *rest) if options.weaker else None

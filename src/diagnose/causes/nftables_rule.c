@@ -101,6 +101,7 @@ static void add_rule(struct rules *r, const struct rec_rule *rule)
 		at++;
 	r->n++;
 	r->moved += !!(rule->flags & RULE_MOVED);
+	r->uncounted += !(rule->flags & RULE_COUNTED);
 	if (at == RULES_SHOWN)
 		return;
 	for (unsigned i = RULES_SHOWN - 1; i > at; i--)
@@ -271,6 +272,12 @@ static void tell_candidates(struct judge *j, const struct rules *r)
 				 r->v[i]->flags & RULE_MOVED ? " (its counter rose)" : "");
 	if (r->n > RULES_SHOWN)
 		verdict_evidence(j->v, "and %u more", r->n - RULES_SHOWN);
+	if (r->moved == 1 && r->uncounted)
+		verdict_evidence(j->v,
+				 "%u of them ha%s no counter, and the one that rose counts other "
+				 "packets, too: it may as well have been %s",
+				 r->uncounted, r->uncounted == 1 ? "s" : "ve",
+				 r->uncounted == 1 ? "that one" : "one of these");
 }
 
 void tell_rules(struct judge *j, const struct dropper *d, const struct rules *r)
