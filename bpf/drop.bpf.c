@@ -110,6 +110,7 @@ INLINE bool count_by_stack(void *ctx, struct sk_buff *skb, void *location, u32 r
 INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool has_reason,
 		struct sock *rx_sk)
 {
+	struct sk_buff *typed = skb;
 	struct rec_packet p = {};
 	struct net_device *dev;
 	struct rec_event *r;
@@ -152,6 +153,7 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 		return 0;
 	r->has_reason = has_reason;
 	event_packet(r, skb, &p);
+	event_payload(r, skb, typed);
 	if (sk)
 		sock_read((u64)sk, &r->sock);
 	else if (p.tuple.proto == IPPROTO_TCP && dev) /* before 6.10 it stands for the reset */

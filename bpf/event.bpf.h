@@ -8,6 +8,7 @@
 
 #include "filter.bpf.h"
 #include "netfilter.bpf.h"
+#include "payload.bpf.h"
 #include "stacks.bpf.h"
 
 /* ---- what is remembered of a handshake -------------------------------------------------------- */

@@ -186,8 +186,16 @@ INLINE void count(u64 *n)
 	__sync_fetch_and_add(n, 1); /* a softirq may interrupt a task's program on the same CPU */
 }
 
+/* What --snaplen asks for; no buffer is behind it without that. */
+struct payloads_map {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, sizeof(u32));
+};
+
 #define MAP(type, name) struct type name SEC(".maps")
 MAP(ring_map, ring);
+MAP(payloads_map, payloads);
 MAP(counts_map, counts);
 MAP(overflow_map, overflow);
 MAP(stacks_map, stacks);

@@ -139,6 +139,7 @@ struct config {
 	u8 task_regs;	    /* there is bpf_task_pt_regs() */
 	u8 callers;	    /* note who calls connect(), with its stack */
 	u8 pad;
+	u32 snaplen; /* bytes of a packet's payload that are sent; 0 none */
 	struct config_nft nft;
 	struct config_fn fn[FN_COUNT];
 	u8 noise[CONFIG_REASONS]; /* by skb_drop_reason */

@@ -387,6 +387,18 @@ struct rec_event {
 	struct rec_nf nf;
 };
 
+/*
+ * With --snaplen, before its event and apart from it: what the packet carries. Behind it come `skip` bytes of the packet,
+ * and then the beginning of its payload.
+ */
+struct rec_payload {
+	u64 mono_ns; /* of the event, as is cpu */
+	u32 skip;
+	u32 len; /* bytes */
+	u16 cpu;
+	u16 pad[3];
+};
+
 #include "abi/captured.h"
 #include "abi/lookup.h" /* the structs of what lookups found */
 

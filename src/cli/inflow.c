@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/inflow.h"
 
+#include "cli/recorder.h"
 #include "record/record.h"
 
 static struct arrival *add(struct inflow *in, const struct rec_hdr *rec, bool lookup)
@@ -80,6 +81,8 @@ void inflow_take(struct inflow *in)
 	if (s->enrich)
 		enrich_take(s->enrich, add_lookup, in);
 	live_take(s->live, add_event, in);
+	if (s->recorder)
+		live_take_payloads(s->live, recorder_payload, s->recorder);
 	session_trace_take(s);
 	session_take_sources(s);
 	if (in->order.n)

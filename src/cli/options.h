@@ -80,6 +80,7 @@ struct record_options {
 	uint64_t size;	  /* of one file, bytes */
 	uint64_t files;
 	uint64_t before, after; /* nanoseconds */
+	uint64_t snaplen;	/* bytes of a packet that are kept; 0: its headers */
 	bool everything;
 	bool compress;
 };

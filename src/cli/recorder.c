@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/recorder.h"
 
+#include "cli/payloads.h"
 #include "cli/zst.h"
 #include "enrich/thread.h"
 #include "out/pcapng.h"
@@ -30,6 +31,7 @@ struct recorder {
 	bool broken, told;
 	pthread_t packer;
 	bool packs; /* the thread is there */
+	struct payloads payloads;
 };
 
 bool recorder_failed(const struct recorder *r)
@@ -226,6 +228,7 @@ int recorder_open(const struct record_options *o, struct recorder **ret, struct 
 		 (unsigned)getpid());
 	r->fd = file_create(o->path);
 	err = r->fd < 0 ? r->fd : pcapng_writer_open(&r->writer);
+	r->writer.snaplen = (uint32_t)o->snaplen;
 	if (!err)
 		err = section(r);
 	if (!err)
@@ -248,6 +251,7 @@ void recorder_close(struct recorder *r)
 	await_packer(r);
 	close_fd(&r->fd);
 	pcapng_writer_close(&r->writer);
+	payloads_clear(&r->payloads);
 	world_free(r->written);
 	free(r);
 }
@@ -310,18 +314,35 @@ static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
 	return world_symbol(arg, addr);
 }
 
+static void set_payload(struct recorder *r, const struct rec_event *e)
+{
+	const struct payload *p = payloads_find(&r->payloads, e->hdr.mono_ns, e->cpu);
+
+	r->writer.payload = p ? p->bytes : NULL;
+	r->writer.payload_len = p ? p->len : 0;
+}
+
 static void add_record(struct recorder *r, const struct rec_hdr *rec, const struct world *w,
 		       const struct verdict *v)
 {
 	const struct out_symbols syms = {find_symbol, (void *)w};
 
 	r->writer.wall_ns = rec->wall_ns;
-	if (REC_KIND_IS_EVENT(rec->kind))
+	if (REC_KIND_IS_EVENT(rec->kind)) {
 		add_event_symbols(r, w, (const struct rec_event *)rec);
+		set_payload(r, (const struct rec_event *)rec);
+	}
 	if (rec->kind == REC_HOOK)
 		add_symbol(r, w, ((const struct rec_hook *)rec)->function);
 	add_netns(r, w, rec);
 	pcapng_record(&r->writer, rec, &syms, v);
+}
+
+void recorder_payload(void *recorder, const struct rec_payload *p, const uint8_t *bytes)
+{
+	struct recorder *r = recorder;
+
+	payloads_add(&r->payloads, p, bytes);
 }
 
 static bool has_failed(const struct recorder *r, const struct rec_event *e)

@@ -19,6 +19,8 @@ void recorder_close(struct recorder *r);
 
 /* A record has come: written at once if all are wanted, or its connection failed a moment ago. */
 void recorder_record(struct recorder *r, const struct rec_hdr *rec, const struct world *w);
+/* What the packet of a record that is still to come carries; bytes are p->len. */
+void recorder_payload(void *recorder, const struct rec_payload *p, const uint8_t *bytes);
 /* A timeline has its verdict; lost: not all of it is there. */
 void recorder_verdict(struct recorder *r, const struct timeline *tl, const struct world *w,
 		      const struct verdict *v, bool lost);

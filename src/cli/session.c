@@ -497,6 +497,11 @@ void session_print_summary(struct session *s, bool command, int status)
 		jsonl_summary(&s->out, &sum.sum);
 	else if (!s->o->quiet)
 		text_summary(&s->out, &sum.sum);
+	if (s->live && live_payloads_lost(s->live))
+		fprintf(stderr,
+			"tcpwhy: --snaplen: of %llu packets only the headers are recorded: they "
+			"came too fast\n",
+			(unsigned long long)live_payloads_lost(s->live));
 	vec_free(&sum.sum.counts);
 	vec_free(&sum.sum.verdicts);
 }

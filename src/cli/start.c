@@ -49,6 +49,7 @@ int start_config(const struct watch_options *o, struct config *c)
 			     .all = o->all,
 			     .connects = o->connect_latency,
 			     .callers = o->stacks,
+			     .snaplen = (uint32_t)o->record.snaplen,
 			     .stacks = (uint8_t)o->counted.kinds,
 			     .stacks_by = (uint8_t)o->counted.by};
 	config_hosts(&o->host, SIDE_EITHER, c);

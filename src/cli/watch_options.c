@@ -107,7 +107,7 @@ const struct option_def watch_option_defs[] = {
 	{NULL},
 };
 
-#define RECORDED .group = "What is recorded (packets: their headers only)"
+#define RECORDED .group = "What is recorded (packets: only their headers, unless --snaplen is given)"
 #define DAY (24ull * 3600 * NSEC_PER_SEC)
 
 const struct option_def record_option_defs[] = {
@@ -123,6 +123,8 @@ const struct option_def record_option_defs[] = {
 	 .help = "what happened to a failed connection before (default 30s)"},
 	{"after", 0, OPT_DURATION, .arg = "TIME", FIELD(record.after), RECORDED, .min = 0, .max = DAY,
 	 .help = "what happens to it afterwards (default 5s)"},
+	{"snaplen", 0, OPT_U64, .arg = "BYTES", FIELD(record.snaplen), RECORDED, .min = 1, .max = 32768,
+	 .help = "so much of a dropped packet, payload and all (default: its headers)"},
 	{"everything", 0, OPT_FLAG, FIELD(record.everything), RECORDED,
 	 .help = "all connections, failed or not"},
 	FILTERS,

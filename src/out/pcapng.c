@@ -180,14 +180,22 @@ static void add_packet(struct pcapng_writer *w, const struct rec_event *e, const
 	_cleanup_strbuf_ struct strbuf comment = {0};
 	size_t length = packet_bytes(&e->pkt, &bytes);
 	uint32_t flags = direction(e);
+	size_t carried = 0;
 
 	if (!length)
 		return;
+	if (w->snaplen > bytes.len && length > bytes.len) {
+		carried = w->snaplen < length ? w->snaplen : length;
+		carried -= bytes.len;
+		carried = w->payload_len < carried ? w->payload_len : carried;
+		strbuf_addn(&bytes, (const char *)w->payload, carried);
+	}
 	if (verdict) {
 		verdict_sentence(verdict, &comment);
 		strbuf_addc(&comment, '\n');
 	}
-	strbuf_addf(&comment, "%s\n(headers as recorded; options and payload are not)", message);
+	strbuf_addf(&comment, "%s\n(headers as recorded; options%s are not)", message,
+		    carried ? "" : " and payload");
 	add_u32(&body, interface_number(w, e));
 	add_u32(&body, e->hdr.wall_ns >> 32);
 	add_u32(&body, e->hdr.wall_ns & UINT32_MAX);

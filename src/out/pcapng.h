@@ -15,6 +15,10 @@ struct pcapng_writer {
 	struct strbuf to;
 	uint64_t wall_ns; /* of what has no time: symbols */
 	char run[64];
+	uint32_t snaplen; /* bytes of a packet that are written; 0: its headers */
+	/* What the next record's packet carries, as far as it is known; the caller's. */
+	const uint8_t *payload;
+	size_t payload_len;
 	VEC(struct {
 		uint32_t ifindex;
 		char ifname[16];

@@ -281,6 +281,13 @@ int live_open(const struct live_options *o, struct live **ret, struct strbuf *wh
 		err = why_not(-errno, why);
 		goto fail;
 	}
+	if (o->config.snaplen) {
+		err = payloads_open(l);
+		if (err) {
+			err = why_not(err, why);
+			goto fail;
+		}
+	}
 	err = -ENOENT;
 	for (size_t i = 0; i < l->nr_probes; i++)
 		if (l->probes[i].attached)
@@ -302,6 +309,7 @@ void live_close(struct live *l)
 	if (!l)
 		return;
 	ring_buffer__free(l->ring);
+	perf_buffer__free(l->payloads);
 	programs_close(l);
 	vec_free(&l->own_code);
 	names_free(&l->drop_reasons);

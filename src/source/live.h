@@ -61,6 +61,15 @@ int live_fd(const struct live *l);
  * negative errno.
  */
 int live_take(struct live *l, void (*fn)(void *arg, struct rec_hdr *rec), void *arg);
+/*
+ * With config.snaplen: hands what packets carry to fn, bytes are p->len; valid during the call. Those of all records that
+ * live_take() has handed out are there by then.
+ */
+void live_take_payloads(struct live *l,
+			void (*fn)(void *arg, const struct rec_payload *p, const uint8_t *bytes),
+			void *arg);
+/* How many there was no room for. */
+uint64_t live_payloads_lost(const struct live *l);
 
 /* Events lost so far because the ring buffer was full. */
 uint64_t live_lost(const struct live *l);

@@ -64,7 +64,16 @@ struct live {
 	void *arg;
 	uint64_t seq;
 	uint64_t invalid;
+	struct perf_buffer *payloads; /* NULL: none are asked for */
+	void (*payload_fn)(void *arg, const struct rec_payload *p, const uint8_t *bytes);
+	void *payload_arg;
+	uint64_t payloads_lost;
 };
+
+/* ---- payloads.c ------------------------------------------------------------------------------ */
+
+/* Makes the buffers that they come in. 0, or a negative errno. */
+int payloads_open(struct live *l);
 
 /* ---- names.c: the kernel's reasons ----------------------------------------------------------- */
 

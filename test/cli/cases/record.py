@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import tempfile
 
@@ -156,6 +157,57 @@ def tshark(sandbox):
         names = [name for row in fields("systemd_journal", "systemd_journal.message") for name in row]
         assert any(name.startswith("firewall rule looked up") for name in names), names
         assert any(name.startswith("close-with-unread-data (certain): ") for name in names), names
+
+
+SECRET = b"GET /secret HTTP/1.1\r\n" + bytes(range(256)) * 12
+
+
+def data_dropped(port):
+    """A connection whose data a rule drops."""
+    with Socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        client = connect("127.0.0.1", port)
+        client.send(SECRET)
+        return client
+
+
+def packets(path):
+    """(captured bytes, length on the wire) of each packet of a pcapng file of this machine's byte order."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at, found = 0, []
+    while at < len(data):
+        kind, size = struct.unpack_from("=II", data, at)
+        if kind == 6:  # enhanced packet block
+            captured, length = struct.unpack_from("=II", data, at + 20)
+            found.append((data[at + 28:at + 28 + captured], length))
+        at += size
+    return found
+
+
+@case("payload is recorded only with --snaplen{0}, and only so much of it",
+      [("", (), 0), (" 200", ("--snaplen", "200"), 200), (" 32768", ("--snaplen", "32768"), 32768)])
+def snaplen(sandbox, _, options, most):
+    with folder() as where:
+        path = f"{where}/a.pcapng"
+        _, server = network(sandbox)
+        sandbox.net("in_ns server nft 'add rule inet wall in tcp dport 8006 tcp flags & psh == psh drop'")
+        watch = record(sandbox, path, "--netns", "server", *options)
+        client = server.run(data_dropped, 8006)
+        watch.await_verdicts(lambda v: v)
+        watch.finish()
+        assert [v["cause"] for v in watch.verdicts()] == ["nftables-rule"], watch.text()
+        carrying = [(data, length) for data, length in packets(path) if length > len(SECRET)]
+        assert carrying, packets(path)
+        for data, length in carrying:
+            headers = length - len(SECRET)
+            assert data[headers:] == SECRET[:max(0, most - headers)], (len(data), length)
+        with open(path, "rb") as file:
+            assert (b"/secret" in file.read()) == bool(most)
+        verdicts, _ = replay(sandbox, path)
+        assert verdicts == watch.verdicts(), (verdicts, watch.verdicts())
+        del client
 
 
 @case("kill -9 leaves a readable recording")
