@@ -105,6 +105,7 @@ static void finish(struct inflow *in)
 		poll(&fd, 1, start_timeout_ms(now_mono(), until));
 		inflow_take(in);
 	}
+	in->ends = true;
 	inflow_take(in);
 	track_flush(s->track);
 	session_step(s, UINT64_MAX - 1);

@@ -72,6 +72,11 @@ static void forget_taken(struct inflow *in, size_t taken)
 	in->order.n = n;
 }
 
+static bool can_take(const struct inflow *in, const struct arrival *a, uint64_t now)
+{
+	return a->ns <= now && !session_enough(in->s) && (in->ends || !session_holds(in->s, a->ns));
+}
+
 void inflow_take(struct inflow *in)
 {
 	struct session *s = in->s;
@@ -87,7 +92,7 @@ void inflow_take(struct inflow *in)
 	session_take_sources(s);
 	if (in->order.n)
 		qsort(in->order.v, in->order.n, sizeof(*in->order.v), by_time);
-	while (taken < in->order.n && in->order.v[taken].ns <= now && !session_enough(s)) {
+	while (taken < in->order.n && can_take(in, &in->order.v[taken], now)) {
 		const struct arrival *a = &in->order.v[taken++];
 
 		session_step_to(s, a->ns);
@@ -97,14 +102,16 @@ void inflow_take(struct inflow *in)
 			session_event(s, rec_of(in, a));
 	}
 	forget_taken(in, taken);
-	session_step(s, now);
+	session_step(s, in->order.n && in->order.v[0].ns < now ? in->order.v[0].ns : now);
 }
 
 uint64_t inflow_next_ns(const struct inflow *in)
 {
 	uint64_t next = session_next_ns(in->s);
 
-	return in->order.n && in->order.v[0].ns < next ? in->order.v[0].ns : next;
+	return in->order.n && in->order.v[0].ns < next && !session_holds(in->s, in->order.v[0].ns)
+		       ? in->order.v[0].ns
+		       : next;
 }
 
 void inflow_free(struct inflow *in)

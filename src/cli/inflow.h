@@ -16,7 +16,8 @@ struct inflow {
 		size_t at; /* in recs */
 		bool lookup;
 	})
-	order; /* by time; between two calls only what happened while the last ones were taken */
+	order; /* by time; between two calls only what happened while the last ones were taken, or is too early */
+	bool ends; /* take all: nothing is waited for any more */
 };
 
 /*

@@ -181,6 +181,19 @@ uint64_t session_sources_until(const struct session *s)
 	return since ? since + SOURCES_NS : 0;
 }
 
+/* now: the step's time, which at the end is the end of all times. */
+static bool waits_for_sources(const struct session *s, uint64_t now)
+{
+	uint64_t until = session_sources_until(s);
+
+	return now < until && now_mono() < until;
+}
+
+bool session_holds(const struct session *s, uint64_t ns)
+{
+	return waits_for_sources(s, ns) && track_next_ns(s->track) <= ns;
+}
+
 static const struct rec_symbol *find_symbol(void *arg, uint64_t addr)
 {
 	const struct session *s = arg;
@@ -349,8 +362,7 @@ void session_step(struct session *s, uint64_t now)
 	if (s->live && now >= session_cover_next_ns(s))
 		(void)session_cover_hooks(s);
 	ask_all(s);
-	while (now >= session_sources_until(s) && !session_enough(s) &&
-	       (tl = track_ripe(s->track, now)))
+	while (!waits_for_sources(s, now) && !session_enough(s) && (tl = track_ripe(s->track, now)))
 		judge(s, tl);
 	incidents_tell(s->incidents, now);
 }
@@ -359,9 +371,9 @@ uint64_t session_next_ns(const struct session *s)
 {
 	uint64_t ripe = track_next_ns(s->track);
 	uint64_t cover = s->live ? session_cover_next_ns(s) : UINT64_MAX;
-	uint64_t until = session_sources_until(s);
 
-	ripe = ripe > until ? ripe : until;
+	if (waits_for_sources(s, ripe))
+		ripe = session_sources_until(s);
 	return ripe < cover ? ripe : cover;
 }
 

@@ -61,6 +61,11 @@ void session_lookup(void *session, const struct rec_hdr *rec);
 void session_step(struct session *s, uint64_t now);
 /* Steps through all that is due until ns, in its order. */
 void session_step_to(struct session *s, uint64_t ns);
+/*
+ * Is it too early for what happened at this time? A verdict that waits for source lines is made of what was known when it
+ * was due, as a replay makes it.
+ */
+bool session_holds(const struct session *s, uint64_t ns);
 /* When to step again at the latest: CLOCK_MONOTONIC, UINT64_MAX never. */
 uint64_t session_next_ns(const struct session *s);
 /* Have as many verdicts been printed as the user wanted? */

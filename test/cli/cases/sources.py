@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Source lines: with a made-up vmlinux that has the running kernel's build id, and functions where it has them."""
 import ctypes.util
+import http.server
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 
-from harness import App, Skip, refused, registry
+from harness import STEP_SECONDS, App, Skip, refused, registry
+from lab import await_text
+from lab.process import Socket
 
 CASES, case = registry()
 
@@ -162,6 +167,58 @@ def debuginfod(sandbox):
         assert lines["ok"], lines
         status, out, err = sandbox.call("addr2line", "tcp_v4_rcv+0x100")
         assert (status, err) == (0, "") and "tcp_v4_rcv at net/ipv4/tcp_v4_rcv.c:200" in out, out + err
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """Has nothing, and says so only when it may."""
+
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def do_GET(self):  # noqa: N802, http.server's name
+        self.asked.set()
+        self.may_answer.wait()
+        self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+def dropped(to, port):
+    sock = Socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    sock.connect_ex((to, port))
+    return sock
+
+
+@case("a verdict that waits for source lines is made of what was known when it was due, as a replay's is")
+def waiting(sandbox):
+    if not ctypes.util.find_library("debuginfod"):
+        raise Skip("there is no libdebuginfod")
+    with tempfile.TemporaryDirectory() as folder, http.server.HTTPServer(("127.0.0.1", 0), Slow) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        sandbox.env.update(XDG_CACHE_HOME=os.path.join(folder, "cache"), DEBUGINFOD_CACHE_PATH=os.path.join(folder, "d"),
+                           DEBUGINFOD_URLS=f"http://127.0.0.1:{web.server_address[1]}")
+        sandbox.net("""
+            pair client server
+            in_ns server nft add table inet wall
+            in_ns server nft 'add chain inet wall in { type filter hook input priority 0; }'
+            in_ns server nft 'add rule inet wall in tcp dport 8002 counter drop'""")
+        path, client = f"{folder}/r.pcapng", App("client")
+        watch = sandbox.watch("--netns", "server", "-o", path, command="record")
+        sock = client.run(dropped, sandbox["server4"], 8002)
+        try:
+            if not Slow.asked.wait(STEP_SECONDS):
+                raise Skip("this kernel's debug information is installed")
+            # The SYN is sent again, and dropped again, while the first verdict waits.
+            await_text("server", ["nft", "list", "table", "inet", "wall"], "counter packets [2-9]")
+        finally:
+            Slow.may_answer.set()
+        watch.await_verdicts(bool)
+        watch.finish()
+        status, out, err = sandbox.call("replay", path, "--json")
+        assert status == 0, err
+        replayed = [line for line in map(json.loads, out.splitlines()) if line["type"] == "verdict"]
+        assert replayed == watch.verdicts(), (replayed, watch.verdicts())
+        del sock
 
 
 @case("without debug information doctor names the packages")
