@@ -149,8 +149,9 @@ static void several_rules_are_candidates_those_that_moved_first(void **state)
 	story_rule(s, RULE_NFTABLES, 3, "drop"); /* asked twice */
 	story_rule(s, RULE_NFTABLES, 7, "drop");
 	judged(s, "nftables-rule, certain");
-	assert_true(story_says(s, "Most likely it was the only one of 8 rules whose counter rose: "
-				  "nftables rule handle 99 "));
+	assert_true(story_says(s, "Which rule it was is not known: 8 may have been. Of those with "
+				  "a "
+				  "counter only one rose: nftables rule handle 99 "));
 	assert_true(story_says(s, "candidate 1 of 8: nftables rule handle 99 of chain input in "
 				  "table "
 				  "inet filter: counter drop (its counter rose)"));
@@ -186,9 +187,27 @@ static void a_counter_that_stands_still_excludes_only_what_never_matched(void **
 	r->flags = RULE_COUNTED | RULE_MOVED;
 	r->packets = 2;
 	judged(s, "nftables-rule, certain");
-	assert_true(story_says(s, "the only one of 2 rules whose counter rose: nftables rule "
-				  "handle "
+	assert_true(story_says(s, "Of those with a counter only one rose: nftables rule handle "
 				  "13"));
+}
+
+static void of_rules_that_all_count_it_is_most_likely_the_one_that_rose(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e = filtered(s);
+	struct rec_rule *r;
+
+	e->nr_kstack = 0;
+	story_stack(s, e, "nft_do_chain", "nf_hook_slow", "ip_local_deliver");
+	r = story_rule(s, RULE_NFTABLES, 12, "counter drop");
+	r->flags = RULE_COUNTED;
+	r->packets = 5;
+	story_rule(s, RULE_NFTABLES, 13, "counter drop")->flags = RULE_COUNTED | RULE_MOVED;
+	judged(s, "nftables-rule, certain");
+	assert_true(story_says(s, "Most likely it was the only one of 2 rules whose counter rose: "
+				  "nftables rule handle 13"));
+	assert_false(story_says(s, "no counter"));
+	assert_false(story_offers(s, "delete rule"));
 }
 
 /* What stands below the hook that dropped is about another packet. */
@@ -543,6 +562,7 @@ int main(void)
 		story_test(the_stack_tells_nftables_and_the_ruleset_which_rules),
 		story_test(several_rules_are_candidates_those_that_moved_first),
 		story_test(a_counter_that_stands_still_excludes_only_what_never_matched),
+		story_test(of_rules_that_all_count_it_is_most_likely_the_one_that_rose),
 		story_test(an_outer_nft_do_chain_is_not_the_dropper),
 		story_test(a_rule_of_iptables_nft_is_told_as_iptables_writes_it),
 		story_test(a_legacy_table_that_was_entered_last_did_it),

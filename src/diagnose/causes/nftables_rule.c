@@ -257,10 +257,15 @@ static void tell_exact(struct judge *j, const struct rec_rule *r)
 
 static void tell_candidates(struct judge *j, const struct rules *r)
 {
-	if (r->moved == 1)
+	if (r->moved == 1 && !r->uncounted)
 		verdict_explain(j->v,
 				"Most likely it was the only one of %u rules whose counter rose: "
 				"%s.",
+				r->n, say_rule(r->v[0]));
+	else if (r->moved == 1)
+		verdict_explain(j->v,
+				"Which rule it was is not known: %u may have been. Of those with "
+				"a counter only one rose: %s.",
 				r->n, say_rule(r->v[0]));
 	else
 		verdict_explain(j->v,
