@@ -74,12 +74,11 @@ static void take_hook(void *arg, const struct rec_hook *hook)
 
 static void hook_complete(struct view *v, struct rec_hook *hook)
 {
+	uint32_t netns = hook->hdr.netns;
 	struct rec_symbol sym;
 
-	hook->hdr.magic = REC_MAGIC;
-	hook->hdr.version = REC_VERSION;
-	hook->hdr.kind = REC_HOOK;
-	hook->hdr.size = sizeof(*hook);
+	hook->hdr = record_hdr(REC_HOOK);
+	hook->hdr.netns = netns;
 	hook->hdr.mono_ns = now_mono();
 	hook->hdr.wall_ns = now_wall();
 	hook->hdr.seq = ++v->seq;

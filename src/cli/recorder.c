@@ -389,18 +389,15 @@ static void add_unanswered(struct recorder *r, const struct timeline *tl, const 
 
 	for (size_t i = 0; i < tl->open.n; i++) {
 		const struct open_question *a = &tl->open.v[i];
-		struct rec_answer rec = {.question = tl->id,
+		struct rec_answer rec = {.hdr = record_hdr(REC_ANSWER),
+					 .question = tl->id,
 					 .asked_ns = a->event_ns,
 					 .what = a->kind,
 					 .err = REC_UNANSWERED};
 
-		rec.hdr = (struct rec_hdr){.magic = REC_MAGIC,
-					   .version = REC_VERSION,
-					   .kind = REC_ANSWER,
-					   .size = sizeof(rec),
-					   .netns = a->netns,
-					   .mono_ns = now,
-					   .wall_ns = v->wall_ns + (now - v->mono_ns)};
+		rec.hdr.netns = a->netns;
+		rec.hdr.mono_ns = now;
+		rec.hdr.wall_ns = v->wall_ns + (now - v->mono_ns);
 		add_record(r, &rec.hdr, w, NULL);
 	}
 }

@@ -118,10 +118,7 @@ static void resolve(struct session *s, uint64_t addr, bool call)
 
 	if (!addr || world_symbol(s->world, addr) || !session_find_symbol(s, addr, call, &sym))
 		return;
-	sym.hdr = (struct rec_hdr){.magic = REC_MAGIC,
-				   .version = REC_VERSION,
-				   .kind = REC_SYMBOL,
-				   .size = sizeof(sym)};
+	sym.hdr = record_hdr(REC_SYMBOL);
 	sym.addr = addr;
 	track_add(s->track, &sym.hdr);
 }
@@ -263,8 +260,7 @@ static void refuse(struct session *s, const struct question *q)
 	s->refused++;
 	if (s->enrich)
 		return;
-	a.hdr = (struct rec_hdr){
-		.magic = REC_MAGIC, .version = REC_VERSION, .kind = REC_ANSWER, .size = sizeof(a)};
+	a.hdr = record_hdr(REC_ANSWER);
 	a.hdr.netns = q->netns;
 	track_add(s->track, &a.hdr);
 }

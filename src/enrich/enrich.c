@@ -127,15 +127,10 @@ void lookup_add(struct lookup *l, void *rec, enum rec_kind kind, uint32_t netns)
 
 	if (l->count >= LOOKUP_RECORDS_MAX)
 		return;
-	*hdr = (struct rec_hdr){
-		.magic = REC_MAGIC,
-		.version = REC_VERSION,
-		.kind = (uint16_t)kind,
-		.size = (uint32_t)record_kind_size(kind),
-		.netns = netns,
-		.mono_ns = now_mono(),
-		.wall_ns = now_wall(),
-	};
+	*hdr = record_hdr(kind);
+	hdr->netns = netns;
+	hdr->mono_ns = now_mono();
+	hdr->wall_ns = now_wall();
 	memcpy((char *)rec + QUESTION_AT, &l->q->id, sizeof(l->q->id));
 	strbuf_addn(&l->out, rec, hdr->size);
 	l->count++;

@@ -106,10 +106,7 @@ int codec_start(const char *kind, union codec_record *rec)
 		if (strcmp(record_kind_name(k), kind))
 			continue;
 		memset(rec, 0, sizeof(*rec));
-		rec->hdr = (struct rec_hdr){.magic = REC_MAGIC,
-					    .version = REC_VERSION,
-					    .kind = (uint16_t)k,
-					    .size = (uint32_t)record_kind_size(k)};
+		rec->hdr = record_hdr(k);
 		return 0;
 	}
 	return -ENOENT;

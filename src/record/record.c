@@ -39,6 +39,14 @@ size_t record_kind_size(unsigned kind)
 	return k ? k->size : 0;
 }
 
+struct rec_hdr record_hdr(enum rec_kind kind)
+{
+	return (struct rec_hdr){.magic = REC_MAGIC,
+				.version = REC_VERSION,
+				.kind = (uint16_t)kind,
+				.size = (uint32_t)record_kind_size(kind)};
+}
+
 /* Whatever the fields' conditions say of them: strings end, counts stay within their arrays. */
 static bool fields_are_valid(const struct field *f, const uint8_t *base)
 {

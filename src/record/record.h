@@ -28,6 +28,8 @@ void nf_words_fill(struct rec_nf *nf);
 const char *record_kind_name(unsigned kind);  /* "reset_sent", NULL if unknown */
 const char *record_kind_words(unsigned kind); /* "reset sent by this host" */
 size_t record_kind_size(unsigned kind);	      /* 0 if unknown */
+/* What every record of this kind begins with; namespace and times are 0. */
+struct rec_hdr record_hdr(enum rec_kind kind);
 
 /* Names of the field's own terms; never NULL. */
 const char *tcp_state_name(unsigned state);    /* "ESTABLISHED" */

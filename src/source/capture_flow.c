@@ -83,12 +83,7 @@ static int tell(struct capture_flows *f, const struct flow *flow)
 	const struct capture_packet *p = &flow->end;
 	int from = end_of(flow, p);
 	struct rec_captured c = {
-		.event.hdr = {.magic = REC_MAGIC,
-			      .version = REC_VERSION,
-			      .kind = REC_CAPTURED,
-			      .size = sizeof(c),
-			      .mono_ns = p->ns,
-			      .wall_ns = p->ns},
+		.event.hdr = record_hdr(REC_CAPTURED),
 		.event.step = (uint8_t)flow->ended,
 		.event.repeats = flow->ended == CAPTURED_RESET ? 0 : flow->syns,
 		.event.pkt = to_record(p),
@@ -102,6 +97,7 @@ static int tell(struct capture_flows *f, const struct flow *flow)
 		.alive = flow->old_alive,
 	};
 
+	c.event.hdr.mono_ns = c.event.hdr.wall_ns = p->ns;
 	return f->tell(f->arg, &c.event.hdr);
 }
 
