@@ -85,8 +85,11 @@ static int print_place(struct lines *l, const struct place *p, bool *first)
 	else if (n < 0)
 		fprintf(stderr, "tcpwhy: no debug information could be read: %s\n", strerror(-n));
 	else if (!n)
-		fprintf(stderr, "tcpwhy: no function %s%s reaches to +0x%llx\n", p->name,
-			p->at.size ? " of that size" : "", (unsigned long long)p->at.offset);
+		fprintf(stderr, "tcpwhy: no function %s%s%s reaches to +0x%llx%s\n", p->name,
+			p->at.size ? " of that size" : "",
+			p->module[0] ? "" : " of the kernel itself",
+			(unsigned long long)p->at.offset,
+			p->module[0] ? "" : "; those of a module are FUNC+0xOFF [MODULE]");
 	return n;
 }
 

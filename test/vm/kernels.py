@@ -158,7 +158,6 @@ class Archive:
                f"downloading kernel {release}", env=self.env, cwd=folder)
         return glob.glob(os.path.join(folder, "*.deb"))
 
-
     def download_debug(self, release, folder):
         output(["apt-get", "-q", "download", f"linux-image-{release}-dbg"],
                f"downloading the debug information of kernel {release}", env=self.env, cwd=folder)
@@ -246,6 +245,7 @@ class Kernel:
         self.release = release
         self.folder = os.path.join(KERNELS, release)
         self.image = os.path.join(self.folder, "vmlinux")
+        self.packed = os.path.join(self.folder, "vmlinuz")  # only what unpacks itself gets another address (KASLR)
         self.modules = os.path.join(self.folder, "modules")
         self.debug = os.path.join(self.folder, "debug")  # with prepare_debug: a root with usr/lib/debug
 
@@ -287,6 +287,7 @@ def _build(archive, series, release, folder):
         raise VmError(f"the packages of kernel {release} hold no image or no modules where they are expected")
     with open(os.path.join(folder, "vmlinux"), "wb") as file:
         file.write(_unpack_image(images[0]))
+    os.rename(images[0], os.path.join(folder, "vmlinuz"))
     if len(roots) > 1:
         output(["cp", "-a", os.path.join(roots[1], release), roots[0]], "putting the modules together")
     # depmod wants them in lib/modules of some root.
@@ -302,14 +303,17 @@ def prepare(archive, series):
     """Downloads and unpacks the newest kernel of a series, unless it is here."""
     release = archive.release(series)
     kernel = Kernel(release)
-    if not os.path.exists(kernel.folder):
+    if not os.path.exists(kernel.packed):
         os.makedirs(KERNELS, exist_ok=True)
         print(f"fetching kernel {release}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=KERNELS) as folder:
             whole = os.path.join(folder, release)
             os.mkdir(whole)
             _build(archive, series, release, whole)
-            os.rename(whole, kernel.folder)
+            if os.path.exists(kernel.folder):  # by an earlier version, which kept no vmlinuz
+                os.rename(os.path.join(whole, "vmlinuz"), kernel.packed)
+            else:
+                os.rename(whole, kernel.folder)
     kernel.initramfs()
     link = os.path.join(KERNELS, series)
     if os.path.lexists(link):
@@ -318,17 +322,26 @@ def prepare(archive, series):
     return kernel
 
 
-def prepare_debug(kernel):
-    """The debug information of a prepared kernel and its network modules (400 MB), unless it is here."""
+def prepare_debug(series):
+    """A kernel of a series with its debug information and that of its network modules (400 MB), unless it is here.
+
+    If it isn't, it is the newest: the archive has no debug information of others.
+    """
+    kernel = cached(series)
+    if kernel and os.path.exists(kernel.debug) and os.path.exists(kernel.packed):
+        return kernel
+    archive = Archive()
+    kernel = prepare(archive, series)
     if os.path.exists(kernel.debug):
-        return
+        return kernel
     print(f"fetching the debug information of kernel {kernel.release} (300 MB)", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=KERNELS) as folder:
         tree = os.path.join(folder, "debug")
         os.mkdir(tree)
-        for deb in Archive().download_debug(kernel.release, folder):
+        for deb in archive.download_debug(kernel.release, folder):
             with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as unpacker:
                 output(["tar", "-x", "-C", tree, "--wildcards", "./usr/lib/debug/boot/*",
                         "./usr/lib/debug/lib/modules/*/kernel/net/*"],
                        f"unpacking {os.path.basename(deb)}", stdin=unpacker.stdout)
         os.rename(tree, kernel.debug)
+    return kernel

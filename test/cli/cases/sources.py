@@ -145,7 +145,8 @@ def addr2line(sandbox):
         path = vmlinux(folder, build_id("0123456789"))
         for _ in range(2):
             status, out, err = sandbox.call("addr2line", "--vmlinux", path, "tcp_v4_rcv+0x100", "no_such+0x1")
-            assert (status, err) == (1, "tcpwhy: no function no_such reaches to +0x1\n"), err
+            assert (status, err) == (1, "tcpwhy: no function no_such of the kernel itself reaches to +0x1; "
+                                        "those of a module are FUNC+0xOFF [MODULE]\n"), err
             assert re.fullmatch(r"tcp_v4_rcv\+0x100/0x[0-9a-f]+:\n"
                                 r"inner2 at include/net/inner\.h:2\n"
                                 r" \(inlined by\) tcp_v4_rcv at net/ipv4/tcp_v4_rcv\.c:200\n", out), out
