@@ -7,15 +7,16 @@
 static void take_one(void *arg, int cpu, void *data, uint32_t size)
 {
 	struct live *l = arg;
-	struct rec_payload *p = data;
+	struct rec_payload p = {0};
 
 	(void)cpu;
-	if (size < sizeof(*p) || p->skip > size - sizeof(*p) ||
-	    p->len > size - sizeof(*p) - p->skip) {
+	if (size >= sizeof(p))
+		memcpy(&p, data, sizeof(p)); /* it is not aligned */
+	if (size < sizeof(p) || p.skip > size - sizeof(p) || p.len > size - sizeof(p) - p.skip) {
 		l->invalid++;
 		return;
 	}
-	l->payload_fn(l->payload_arg, p, (const uint8_t *)(p + 1) + p->skip);
+	l->payload_fn(l->payload_arg, &p, (const uint8_t *)data + sizeof(p) + p.skip);
 }
 
 static void lost_some(void *arg, int cpu, unsigned long long n)
