@@ -16,7 +16,7 @@
 #define AT_ONCE 4096 /* between two looks at the clock */
 #define CPUS_MAX 256
 
-/* From 10.77.0.1 to 10.77.0.2, UDP to port 9999. The addresses of lo, and a right UDP checksum, are 0. */
+/* UDP from 10.77.0.1 to port 9999 of 10.77.0.2; the addresses of lo are 0. */
 static const unsigned char packet[64] = {
 	[12] = 0x08, [14] = 0x45, [17] = 50,   [22] = 64,   [23] = 17,	 [24] = 0xba,
 	[25] = 0xd0, [26] = 10,	  [27] = 77,   [29] = 1,    [30] = 10,	 [31] = 77,
