@@ -89,13 +89,17 @@ INLINE bool count_only(struct sk_buff *skb, void *location, u32 reason, struct s
 }
 
 /* Where nothing is asked for that only the whole packet tells. */
-INLINE bool count_by_stack(void *ctx, struct sk_buff *skb, void *location, u32 reason)
+INLINE bool count_by_stack(void *ctx, struct sk_buff *skb, void *location, u32 reason,
+			   struct sock *rx_sk)
 {
 	const unsigned char *l3;
 	struct quick q;
 
-	if (!cfg.stacks || cfg.filtered || cfg.stacks_by == BY_FLOW)
+	if (!cfg.stacks || cfg.stacks_by == BY_FLOW || cfg.flow_filter || cfg.task_filter ||
+	    cfg.proto || cfg.ifname[0])
 		return false;
+	if (cfg.netns && quick_netns(skb, rx_sk) != cfg.netns)
+		return true;
 	if (!cfg.all) {
 		if (!skb->network_header || skb->network_header == 0xffff)
 			return false;
@@ -123,7 +127,7 @@ INLINE int drop(void *ctx, struct sk_buff *skb, void *location, u32 reason, bool
 		return 0;
 	if (is_last_fin(skb, reason, rx_sk))
 		return 0;
-	if (count_by_stack(ctx, skb, location, reason))
+	if (count_by_stack(ctx, skb, location, reason, rx_sk))
 		return 0;
 	if (!cfg.stacks && count_only(skb, location, reason, rx_sk))
 		return 0;

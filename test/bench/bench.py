@@ -23,6 +23,13 @@ def inside(name, *words):
     return ("ip", "netns", "exec", name) + words
 
 
+def cpu_ns(pid):
+    """CPU time that the process has taken."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        user, system = stat.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) * 10**9 // os.sysconf("SC_CLK_TCK")
+
+
 class Watch:
     """tcpwhy, running and armed."""
 
