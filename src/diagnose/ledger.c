@@ -456,7 +456,7 @@ static void make_relative(struct ledger *l, uint64_t began)
 	for (size_t i = 0; i < l->answers.n; i++) {
 		uint64_t *at = &l->answers.v[i].after_ns;
 
-		*at = *at > from ? *at - from : 0;
+		*at = from && *at > from ? *at - from : 0;
 	}
 }
 

@@ -291,6 +291,16 @@ static void its_packets_are_lost_elsewhere(void **state)
 	assert_non_null(strstr(ledger(s), "\nstill trying\n"));
 }
 
+/* Only a lookup knows of the socket, and its SYNs were not seen: there is nothing to count from. */
+static void only_an_answer_is_seen(void **state)
+{
+	struct story *s = *state;
+
+	dropped(s, INSIDE, 1000, SYN | ACK);
+	story_owner(story_socket(s, SOCK_MATCH_EXACT, asked(), TCP_SYN_SENT), HOST, 9, "wget");
+	assert_non_null(strstr(ledger(s), "\nSYN-ACK from 10.0.2.2:8080: dropped in "));
+}
+
 /* It had trouble, and was established: what fails later is no connect(). */
 static void one_that_got_through_has_none(void **state)
 {
@@ -365,6 +375,7 @@ int main(void)
 		story_test(answers_that_fare_alike_share_a_line),
 		story_test(it_goes_on),
 		story_test(its_packets_are_lost_elsewhere),
+		story_test(only_an_answer_is_seen),
 		story_test(one_that_got_through_has_none),
 		story_test(others_have_none),
 		story_test(many_syns),
