@@ -117,6 +117,8 @@ static void it_left_translated(void **state)
 	e->mem.connect.nat_ns = 1;
 	e->mem.connect.nat_tuple = tcp("192.0.2.9", 50009, "10.0.2.2", 8080);
 	assert_non_null(strstr(ledger(s), "as 192.0.2.9:50009 -> "));
+	memset(e->sock.tuple.src, 0, sizeof(e->sock.tuple.src)); /* that is no NAT */
+	assert_null(strstr(ledger(s), "NAT"));
 }
 
 static void data_in_the_first_syn_only(void **state)
@@ -193,6 +195,19 @@ static void the_kernel_could_not_send(void **state)
 	of_socket(s, REC_SYN_RETRANS, SECOND)->err = ENOBUFS;
 	left(ends(s, 3 * SECOND, ETIMEDOUT, 1), 0);
 	assert_non_null(strstr(ledger(s), "\nSYN at 1.00 s: not sent: ENOBUFS\n"));
+}
+
+/* It waits for its neighbour's address, and the others behind it: in the end that one is dropped. */
+static void the_one_that_waits_is_dropped(void **state)
+{
+	struct story *s = *state;
+
+	of_socket(s, REC_SYN_RETRANS, SECOND)->err = EBUSY;
+	of_socket(s, REC_SYN_RETRANS, 3 * SECOND)->err = EBUSY;
+	dropped(s, HOST, 3 * SECOND + 1000, SYN);
+	ends(s, 3 * SECOND + 2000, EHOSTUNREACH, 2);
+	assert_non_null(strstr(ledger(s), "\nSYN at 0: dropped here: QDISC_DROP"));
+	assert_non_null(strstr(ledger(s), "\nSYN at 1.00 s, 3.00 s: not sent: EBUSY"));
 }
 
 static void some_were_not_seen(void **state)
@@ -367,6 +382,7 @@ int main(void)
 		story_test(dropped_much_later),
 		story_test(two_in_a_moment),
 		story_test(the_kernel_could_not_send),
+		story_test(the_one_that_waits_is_dropped),
 		story_test(some_were_not_seen),
 		story_test(it_fails_before_a_syn),
 		story_test(a_reset_is_accepted),
