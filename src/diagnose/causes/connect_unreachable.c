@@ -206,10 +206,10 @@ static void tell_bound(struct judge *j)
 	verdict_explain(j->v,
 			"connect() to %s failed at once with %s, though the destination as such "
 			"has a route: the "
-			"socket is bound to %s%s, and with that it can't get there.",
-			say_dst(t), errno_name(j->ev->err),
-			address ? "the address " : "a device (or an IP rule says no)",
-			address ? say_addr(t->src) : "");
+			"socket is bound to %s%s, and with that it can't get there%s.",
+			say_dst(t), errno_name(j->ev->err), address ? "the address " : "a device",
+			address ? say_addr(t->src) : "",
+			address ? "" : "; or an IP rule says no, or the route came just after");
 	verdict_evidence(j->v, "no packet was sent: connect() returned %s to %s",
 			 errno_name(j->ev->err), say_task(j->ev));
 	verdict_fix(j->v, "none",
