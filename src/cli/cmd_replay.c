@@ -2,6 +2,7 @@
 /* tcpwhy replay: the verdicts of recordings, and what differs between two. */
 #include "cli/cli.h"
 #include "cli/replay.h"
+#include "out/fields_out.h"
 #include "record/record.h"
 
 /* What of a verdict is compared and joined. */
@@ -15,9 +16,18 @@ struct told {
 
 typedef VEC(struct told) told_vec;
 
+/* A file may hold anything, and some of it is quoted. */
+static void say(const char *path, const char *what, const char *then)
+{
+	_cleanup_strbuf_ struct strbuf text = {0};
+
+	escape_text(what, &text);
+	fprintf(stderr, "tcpwhy: %s: %s%s\n", path, text.s ? text.s : "", then);
+}
+
 static int fail(const char *path, const char *why)
 {
-	fprintf(stderr, "tcpwhy: %s: %s\n", path, why);
+	say(path, why, "");
 	return EXIT_FAILURE;
 }
 
@@ -28,12 +38,12 @@ static int load(struct replay_set *set, const char *path)
 	int err = replay_load(set, path, &why);
 
 	if (!err && why.len)
-		fprintf(stderr, "tcpwhy: %s: %s\n", path, why.s);
+		say(path, why.s, "");
 	if (!err)
 		return 0;
 	if (err != -EBADMSG || !set->runs.n)
 		return fail(path, why.s ? why.s : strerror(-err));
-	fprintf(stderr, "tcpwhy: %s: %s; the rest is replayed\n", path, why.s);
+	say(path, why.s, "; the rest is replayed");
 	return 0;
 }
 
@@ -70,17 +80,21 @@ static void tell(void *arg, const struct verdict *v)
 
 static void print_pair(const struct told *a, const struct told *b, bool json)
 {
+	_cleanup_strbuf_ struct strbuf host_a = {0}, host_b = {0};
 	struct out_joined joined = {
 		.flow = a->flow,
 		.ends = {.v = (struct out_end[]){a->end, b->end}, .n = 2, .cap = 2}};
 
 	str_copy(joined.community, sizeof(joined.community), a->community);
-	if (json)
+	if (json) {
 		jsonl_joined(&(struct out_options){.to = stdout}, &joined);
-	else
-		printf("both ends of %s (%s): %s says %s (%s), %s says %s (%s)\n", a->ends,
-		       a->community, a->end.host, a->end.cause, a->end.certainty, b->end.host,
-		       b->end.cause, b->end.certainty);
+		return;
+	}
+	escape_text(a->end.host, &host_a);
+	escape_text(b->end.host, &host_b);
+	printf("both ends of %s (%s): %s says %s (%s), %s says %s (%s)\n", a->ends, a->community,
+	       host_a.s ? host_a.s : "", a->end.cause, a->end.certainty, host_b.s ? host_b.s : "",
+	       b->end.cause, b->end.certainty);
 }
 
 /* What one host says of a connection, and what the other end says. */

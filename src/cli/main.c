@@ -169,6 +169,9 @@ static int run_replay(int argc, char *const *argv)
 			    o.netns);
 	else if (o.diff && n != 2)
 		strbuf_addf(&err, "--diff compares two recordings, not %d", n);
+	else if (o.diff && o.json)
+		strbuf_add(&err, "--diff and --json can't go together: differences are lines of "
+				 "text");
 	else
 		(void)watch_options_check(&o, &err);
 	return err.s ? usage_error(&err) : cmd_replay(&o, n, files);

@@ -179,6 +179,8 @@ int replay_load(struct replay_set *set, const char *path, struct strbuf *why)
 	void *file;
 	int err = file_map(path, &file, &size);
 
+	if (err == -ESPIPE)
+		strbuf_add(why, "only files can be replayed, no pipes: write it to a file first");
 	if (err)
 		return err;
 	err = (zst_is(file, size) ? load_packed : load_plain)(set, path, file, size, why);

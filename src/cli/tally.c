@@ -100,9 +100,15 @@ static int fill_frames(struct tally *t, const struct live_stack *from, struct ou
 	size_t n;
 
 	for (unsigned i = 0; i < from->nr_frames; i++) {
-		if (LINE_ADD(&row->frames, frame_text(t, from->frames[i])))
+		char *text = frame_text(t, from->frames[i]);
+
+		if (text && label_is_tracing(text)) {
+			free(text);
+			continue;
+		}
+		if (LINE_ADD(&row->frames, text))
 			return -ENOMEM;
-		if (label_is_softirq(row->frames.v[i]))
+		if (label_is_softirq(text))
 			break;
 	}
 	n = label_path(row->frames.v, row->frames.n, path);
@@ -135,6 +141,8 @@ static int fill_location(struct tally *t, const struct live_stack *from, struct 
 
 		if (!text)
 			return -ENOMEM;
+		if (label_is_tracing(text))
+			continue;
 		str_copy(row->location, sizeof(row->location), text);
 		if (!only_sets_state(text))
 			break;

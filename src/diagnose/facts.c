@@ -190,6 +190,8 @@ bool fact_reset_by_us(const struct judge *j)
 						"tcp_send_active_reset"};
 
 	timeline_each_event(j->tl, e) {
+		if (e->hdr.mono_ns > j->ev->hdr.mono_ns)
+			continue; /* what came later only answers */
 		if (e->hdr.kind == REC_RST_SENT)
 			return true;
 		for (size_t i = 0; e->hdr.kind == REC_RST_OUT && i < ARRAY_SIZE(functions); i++)

@@ -136,7 +136,7 @@ bool same_connection(const struct rec_tuple *a, const struct rec_tuple *b);
 const char *fact_reason(const struct rec_event *e);
 bool fact_reason_is(const struct rec_event *e, const char *reason);
 
-/* Did TCP on this host send a reset in this story: seen by its tracepoint, or leaving? */
+/* Has TCP on this host sent a reset in this story by now: seen by its tracepoint, or leaving? */
 bool fact_reset_by_us(const struct judge *j);
 /*
  * Did a process here close the connection of ev's packet before it came, so that a reset answered
@@ -322,6 +322,8 @@ const char *challenge_state(const struct judge *j);
 bool reset_from_elsewhere(const struct judge *j);
 /* What it met and how it came; by whom, if a program of this host made it; what is lost with it. */
 void evidence_reset(struct judge *j);
+/* If a program of this host made it, that is where to look; else false. */
+bool reset_fix_maker(struct judge *j);
 
 /* ---- BPF programs: causes/bpf_tc_drop.c ------------------------------------------------------ */
 

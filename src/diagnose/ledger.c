@@ -171,6 +171,9 @@ static void fill_process(const struct judge *j, const struct rec_connect *c, str
 
 static void fill_translated(const struct judge *j, const struct rec_memory *m, struct ledger *l)
 {
+	/* A connect() that has failed at once: its socket has no address any more. */
+	if (addr_is_any(l->flow.src))
+		return;
 	if (m->syn_count && !tuple_equal(&m->syn_tuple, &l->flow))
 		l->translated = m->syn_tuple;
 	if (m->connect.nat_ns) /* another namespace did it, or did it again */
@@ -348,6 +351,9 @@ static void add_losses(const struct judge *j, const struct rec_memory *m, struct
 		if (!loses_syn(j, e) || e->hdr.mono_ns < m->connect.began_ns)
 			continue;
 		s = syn_near(l, e->hdr.mono_ns);
+		/* What could not be sent is not what is dropped, if an earlier one still waits. */
+		if (s && s->fate == SYN_NOT_SENT && l->syns.v[0].fate == SYN_NOT_SEEN)
+			s = &l->syns.v[0];
 		s = s ? s : first_without_fate(l, e->hdr.mono_ns);
 		s = s ? s : syn_add(l, e->hdr.mono_ns, SYN_DROPPED);
 		if (!s || (s->by && s->fate != SYN_NOT_SENT && e->hdr.kind != REC_REJECT))
@@ -456,7 +462,7 @@ static void make_relative(struct ledger *l, uint64_t began)
 	for (size_t i = 0; i < l->answers.n; i++) {
 		uint64_t *at = &l->answers.v[i].after_ns;
 
-		*at = *at > from ? *at - from : 0;
+		*at = from && *at > from ? *at - from : 0;
 	}
 }
 

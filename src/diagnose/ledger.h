@@ -23,7 +23,7 @@ struct ledger_syn {
 };
 
 struct ledger_answer {
-	uint64_t after_ns; /* since the first SYN */
+	uint64_t after_ns; /* since the first SYN, 0 unknown */
 	char *what;	   /* "reset from 10.0.0.2:80" */
 	const char *taken; /* "accepted", "ignored", "dropped", static */
 	char *why;	   /* NULL: nothing to add */

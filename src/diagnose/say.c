@@ -3,6 +3,7 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 #include "record/source_text.h"
+#include "sym/labels.h"
 
 #include <inttypes.h>
 #include <linux/icmp.h>
@@ -138,13 +139,7 @@ void fact_symbol_text(const struct judge *j, uint64_t addr, struct strbuf *out)
 
 bool frame_is_ours(const struct rec_symbol *s)
 {
-	static const char *const prefixes[] = {"bpf_", "__bpf_", "__traceiter_", "trace_event_",
-					       "perf_trace_"};
-
-	for (size_t i = 0; s && i < ARRAY_SIZE(prefixes); i++)
-		if (strncmp(s->name, prefixes[i], strlen(prefixes[i])) == 0)
-			return true;
-	return false;
+	return s && label_is_tracing(s->name);
 }
 
 /* " (net/ipv4/tcp_ipv4.c:2226)": the line in the function itself. */

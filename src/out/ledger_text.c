@@ -64,14 +64,16 @@ static size_t answer_line(const struct ledger *l, size_t i, struct strbuf *out)
 {
 	const struct ledger_answer *a = &l->answers.v[i];
 
-	strbuf_addf(out, "%s after ", a->what);
+	strbuf_add(out, a->what);
 	for (size_t first = i; i < l->answers.n; i++) {
 		const struct ledger_answer *next = &l->answers.v[i];
 
 		if (a->taken != next->taken || !same_text(a->what, next->what) ||
 		    !same_text(a->why, next->why))
 			break;
-		strbuf_add(out, i > first ? ", " : "");
+		if (!next->after_ns) /* no SYN was seen to count from */
+			continue;
+		strbuf_add(out, i > first ? ", " : " after ");
 		add_time(next->after_ns, out);
 	}
 	strbuf_addf(out, ": %s", a->taken);

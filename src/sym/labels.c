@@ -288,6 +288,17 @@ bool label_is_softirq(const char *frame)
 	return is_function(frame, "handle_softirqs") || is_function(frame, "__do_softirq");
 }
 
+bool label_is_tracing(const char *frame)
+{
+	static const char *const prefixes[] = {"bpf_", "__bpf_", "__traceiter_", "trace_event_",
+					       "perf_trace_"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (strncmp(frame, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
 size_t label_path(char *const *frames, size_t n, const char *ret[LABELS_MAX])
 {
 	size_t told = 0;

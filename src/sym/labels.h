@@ -17,6 +17,8 @@ const char *label_of(const char *frame, const char *caller);
  * went through.
  */
 bool label_is_softirq(const char *frame);
+/* What calls BPF programs and other tracers: it stands in a stack only as somebody looks. */
+bool label_is_tracing(const char *frame);
 /*
  * The labels of a stack (innermost frame first) in the order of time, each once in a row; if there are more
  * than LABELS_MAX the innermost. Returns how many.

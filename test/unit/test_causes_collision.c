@@ -174,7 +174,12 @@ static void likely_if_most_ports_are_taken(void **state)
 
 	e->err = EADDRNOTAVAIL;
 	judged(s, "local-ports-exhausted, likely");
-	assert_true(story_says(s, "the other 1 are reserved"));
+	assert_true(story_says(s, "1 more: reserved"));
+	assert_false(story_says(s, "or not tried"));
+	p->high--;
+	p->held--; /* as many as connect() tries of nine */
+	judged(s, "local-ports-exhausted, likely");
+	assert_true(story_says(s, "or not tried"));
 	p->held = 1; /* another reason: no source address, over IPv6 */
 	judged(s, "unknown, unknown");
 	p->held = 10;
@@ -226,6 +231,27 @@ static void certain_if_the_same_connection_is_there(void **state)
 	judged(s, "unknown, unknown");
 }
 
+/* bind() gave the port alone. */
+static void certain_if_the_kernel_chose_the_address(void **state)
+{
+	struct story *s = *state;
+	struct rec_tuple t = tcp("10.0.1.2", 4242, "10.0.2.2", 8080);
+	struct rec_event *tried = story_event(s, REC_STATE, t), *e;
+
+	tried->old_state = TCP_SYN_SENT;
+	tried->new_state = TCP_CLOSE;
+	story_own_socket(tried, TCP_SYN_SENT);
+	tried->sock.addr = 0xffff888000001000;
+	e = story_event(s, REC_CONNECT, tcp("0.0.0.0", 4242, "10.0.2.2", 8080));
+	e->err = EADDRNOTAVAIL;
+	e->sock.addr = tried->sock.addr;
+	story_socket(s, SOCK_MATCH_PORTS, t, TCP_ESTABLISHED);
+	judged(s, "local-port-taken, certain");
+	assert_true(story_says(s, "10.0.1.2:4242 -> 10.0.2.2:8080 is in ESTABLISHED"));
+	tried->sock.tuple = tcp("10.0.1.3", 4242, "10.0.2.2", 8080);
+	assert_null(strstr(story_judge(s), "local-port-taken"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +262,7 @@ int main(void)
 		story_test(certain_if_all_ports_are_taken),
 		story_test(likely_if_most_ports_are_taken),
 		story_test(certain_if_the_same_connection_is_there),
+		story_test(certain_if_the_kernel_chose_the_address),
 	};
 
 	return cmocka_run_group_tests_name("causes of source ports", tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void connect_refused_as_connect_says(void **state)
 	struct story *s = *state;
 	struct rec_event *e = of_client(s, REC_CONNECT, TCP_CLOSE, ECONNREFUSED);
 
-	judged(s, "connect-refused, certain");
+	judged(s, "connect-refused, likely"); /* a BPF program may have made it so, too */
 	assert_true(story_says(s, "connect() returned ECONNREFUSED"));
 	e->err = ECONNRESET;
 	judged(s, "unknown, unknown");
@@ -332,6 +332,7 @@ static void unreachable_from_the_address_that_it_is_bound_to(void **state)
 	story_route(s, "10.0.2.2", UNICAST, 0);
 	judged(s, "connect-unreachable, likely");
 	assert_true(story_says(s, "bound to the address 10.0.1.2"));
+	assert_false(story_says(s, "just after"));
 }
 
 static void unreachable_over_ipv4_for_an_ipv6_socket(void **state)
@@ -347,6 +348,7 @@ static void unreachable_over_ipv4_for_an_ipv6_socket(void **state)
 	e->sock.flags &= (uint8_t)~SOCK_V4MAPPED;
 	judged(s, "connect-unreachable, likely");
 	assert_true(story_says(s, "bound to a device"));
+	assert_true(story_says(s, "or the route came just after")); /* the lookup is later */
 }
 
 static void unreachable_on_a_link_that_was_not_named(void **state)
@@ -393,6 +395,9 @@ static void unreachable_for_want_of_a_neighbour(void **state)
 	assert_true(story_says(s, "The next hop 10.0.2.2 did not answer ARP"));
 	assert_true(story_says(s, "the neighbour entry of 10.0.2.2 on eth0 is FAILED"));
 	assert_true(story_offers(s, "ip neigh show 10.0.2.2"));
+	assert_true(str_copy(drop->ifname, sizeof(drop->ifname), "lo"));
+	judged(s, "connect-unreachable, certain");
+	assert_true(story_says(s, "did not answer ARP on eth0"));
 }
 
 static void unreachable_for_want_of_a_gateway(void **state)

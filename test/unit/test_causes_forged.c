@@ -243,6 +243,20 @@ static void injected_reset_is_not_what_this_host_sent(void **state)
 	assert_null(strstr(story_judge(s), "rst-injected"));
 }
 
+/* The connection is gone then: what the peer still sends is answered with a reset. */
+static void injected_reset_and_what_it_brings_about(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *e;
+
+	taken(s, 47, 63);
+	story_event(s, REC_SOCK_ERR, to_service())->err = ECONNRESET;
+	e = story_event(s, REC_RST_SENT, from_service());
+	story_reason(e, "NO_SOCKET");
+	e->pkt.tcp_flags = ACK;
+	judged(s, "rst-injected, likely");
+}
+
 static void injected_reset_by_a_program_of_this_host(void **state)
 {
 	struct story *s = *state;
@@ -254,6 +268,8 @@ static void injected_reset_by_a_program_of_this_host(void **state)
 	taken(s, 47, 63);
 	judged(s, "rst-injected, likely");
 	assert_true(story_says(s, "sent by a process through a raw socket (pid 9 injector)"));
+	assert_true(story_offers(s, "look why pid 9 injector in netns "));
+	assert_false(story_offers(s, "hops from here")); /* it is known who did it */
 }
 
 static void injected_reset_needs_the_packet(void **state)
@@ -285,6 +301,7 @@ int main(void)
 		story_test(ignored_reset_tells_where_it_came_from),
 		story_test(injected_reset_by_its_ttl),
 		story_test(injected_reset_is_not_what_this_host_sent),
+		story_test(injected_reset_and_what_it_brings_about),
 		story_test(injected_reset_by_a_program_of_this_host),
 		story_test(injected_reset_needs_the_packet),
 		story_test(injected_reset_is_not_a_refusal),

@@ -117,6 +117,8 @@ static void it_left_translated(void **state)
 	e->mem.connect.nat_ns = 1;
 	e->mem.connect.nat_tuple = tcp("192.0.2.9", 50009, "10.0.2.2", 8080);
 	assert_non_null(strstr(ledger(s), "as 192.0.2.9:50009 -> "));
+	memset(e->sock.tuple.src, 0, sizeof(e->sock.tuple.src)); /* that is no NAT */
+	assert_null(strstr(ledger(s), "NAT"));
 }
 
 static void data_in_the_first_syn_only(void **state)
@@ -193,6 +195,19 @@ static void the_kernel_could_not_send(void **state)
 	of_socket(s, REC_SYN_RETRANS, SECOND)->err = ENOBUFS;
 	left(ends(s, 3 * SECOND, ETIMEDOUT, 1), 0);
 	assert_non_null(strstr(ledger(s), "\nSYN at 1.00 s: not sent: ENOBUFS\n"));
+}
+
+/* It waits for its neighbour's address, and the others behind it: in the end that one is dropped. */
+static void the_one_that_waits_is_dropped(void **state)
+{
+	struct story *s = *state;
+
+	of_socket(s, REC_SYN_RETRANS, SECOND)->err = EBUSY;
+	of_socket(s, REC_SYN_RETRANS, 3 * SECOND)->err = EBUSY;
+	dropped(s, HOST, 3 * SECOND + 1000, SYN);
+	ends(s, 3 * SECOND + 2000, EHOSTUNREACH, 2);
+	assert_non_null(strstr(ledger(s), "\nSYN at 0: dropped here: QDISC_DROP"));
+	assert_non_null(strstr(ledger(s), "\nSYN at 1.00 s, 3.00 s: not sent: EBUSY"));
 }
 
 static void some_were_not_seen(void **state)
@@ -291,6 +306,16 @@ static void its_packets_are_lost_elsewhere(void **state)
 	assert_non_null(strstr(ledger(s), "\nstill trying\n"));
 }
 
+/* Only a lookup knows of the socket, and its SYNs were not seen: there is nothing to count from. */
+static void only_an_answer_is_seen(void **state)
+{
+	struct story *s = *state;
+
+	dropped(s, INSIDE, 1000, SYN | ACK);
+	story_owner(story_socket(s, SOCK_MATCH_EXACT, asked(), TCP_SYN_SENT), HOST, 9, "wget");
+	assert_non_null(strstr(ledger(s), "\nSYN-ACK from 10.0.2.2:8080: dropped in "));
+}
+
 /* It had trouble, and was established: what fails later is no connect(). */
 static void one_that_got_through_has_none(void **state)
 {
@@ -357,6 +382,7 @@ int main(void)
 		story_test(dropped_much_later),
 		story_test(two_in_a_moment),
 		story_test(the_kernel_could_not_send),
+		story_test(the_one_that_waits_is_dropped),
 		story_test(some_were_not_seen),
 		story_test(it_fails_before_a_syn),
 		story_test(a_reset_is_accepted),
@@ -365,6 +391,7 @@ int main(void)
 		story_test(answers_that_fare_alike_share_a_line),
 		story_test(it_goes_on),
 		story_test(its_packets_are_lost_elsewhere),
+		story_test(only_an_answer_is_seen),
 		story_test(one_that_got_through_has_none),
 		story_test(others_have_none),
 		story_test(many_syns),

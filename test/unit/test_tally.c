@@ -17,7 +17,8 @@ static const char *const functions[] = {"",
 					"ip_local_deliver",
 					"handle_softirqs",
 					"tcp_sendmsg",
-					"inet_sk_state_store"};
+					"inet_sk_state_store",
+					"__traceiter_inet_sock_set_state"};
 
 static bool resolve(void *arg, uint64_t addr, struct rec_symbol *ret)
 {
@@ -172,6 +173,34 @@ static void a_close_tells_its_state_and_its_caller(void **state)
 	tally_free(t);
 }
 
+/* Another program at the same tracepoint makes the kernel call both by one more function. */
+static void who_else_looks_is_left_out(void **state)
+{
+	const struct stack_key alone = {.kind = REC_STATE, .reason = 1 << 8 | 7, .stack = 1};
+	const struct stack_key watched = {.kind = REC_STATE, .reason = 1 << 8 | 7, .stack = 2};
+	static const uint64_t frames[] = {7, 6, 5};
+	static const enum stacks_by views[] = {BY_LOCATION, BY_STACK};
+	(void)state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(views); i++) {
+		struct tally *t = tally_make(views[i]);
+		struct out_stacks s;
+
+		tally_begin(t);
+		add(t, &alone, 2, frames + 1, 2);
+		add(t, &watched, 1, frames, 3);
+		s = take(t, false, 0);
+		assert_int_equal(s.rows.n, 1);
+		assert_int_equal(s.rows.v[0].count, 3);
+		if (views[i] == BY_LOCATION)
+			assert_string_equal(s.rows.v[0].location, "tcp_sendmsg+0x10");
+		else
+			assert_string_equal(s.rows.v[0].frames.v[0], "inet_sk_state_store+0x10");
+		vec_free(&s.rows);
+		tally_free(t);
+	}
+}
+
 static void hidden_addresses_are_numbers(void **state)
 {
 	static const uint64_t frames[] = {0xffffffff81000000};
@@ -195,6 +224,7 @@ int main(void)
 		cmocka_unit_test(a_table_tells_what_came_since_the_last),
 		cmocka_unit_test(what_top_leaves_out_is_counted),
 		cmocka_unit_test(a_close_tells_its_state_and_its_caller),
+		cmocka_unit_test(who_else_looks_is_left_out),
 		cmocka_unit_test(hidden_addresses_are_numbers),
 	};
 

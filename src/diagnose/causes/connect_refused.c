@@ -30,7 +30,7 @@ static bool judge(struct judge *j)
 		return false;
 	if (e->hdr.kind == REC_RST_RECV && !at_connect)
 		return false;
-	j->v->certainty = CERTAINTY_CERTAIN;
+	j->v->certainty = rst || icmp ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	verdict_explain(j->v,
 			"%s refused the connection: it answered the SYN with %s. Nothing listens "
 			"on that port there, or a "
@@ -48,7 +48,8 @@ static bool judge(struct judge *j)
 		verdict_evidence(j->v, "ICMP type %u code %u from %s", icmp->pkt.icmp_type,
 				 icmp->pkt.icmp_code, say_addr(icmp->pkt.icmp_src));
 	if (!rst && !icmp)
-		verdict_evidence(j->v, "connect() returned ECONNREFUSED");
+		verdict_evidence(j->v, "connect() returned ECONNREFUSED; what answered it was not "
+				       "seen, that it was a reset is inferred");
 	hit_all(j);
 	verdict_fix(j->v, "none",
 		    "on %s: ss -ltn 'sport = :%u' (does it listen, on this address?), then its "

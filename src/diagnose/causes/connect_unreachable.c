@@ -95,6 +95,20 @@ static bool judge_waiting(struct judge *j)
 	return false;
 }
 
+/* The packet's own is no help over IPv6: it may be lo by then, which the ICMP error to ourselves comes in through. */
+static const char *link_to(const struct judge *j, const struct rec_event *drop, const uint8_t *hop)
+{
+	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
+
+	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n) {
+		if (n->hdr.netns == drop->hdr.netns && addr_equal(n->addr, hop) && n->ifname[0])
+			return n->ifname;
+	}
+	if (r && r->ifname[0])
+		return r->ifname;
+	return drop->ifname[0] ? drop->ifname : "the link";
+}
+
 static void tell_neighbour(struct judge *j, const struct rec_event *drop)
 {
 	const struct rec_route *r = fact_route(j, j->ev->pkt.tuple.dst);
@@ -104,7 +118,7 @@ static void tell_neighbour(struct judge *j, const struct rec_event *drop)
 	verdict_explain(j->v,
 			"The next hop %s did not answer %s on %s: nobody on that link has the "
 			"address, or it is down.",
-			say_addr(hop), what, drop->ifname[0] ? drop->ifname : "the link");
+			say_addr(hop), what, link_to(j, drop, hop));
 	verdict_evidence(j->v, "%s waited for the neighbour's hardware address in vain: %s",
 			 say_packet(&drop->pkt), say_stack(j, drop));
 	timeline_each(j->tl, REC_NEIGH, struct rec_neigh, n) {
@@ -192,10 +206,10 @@ static void tell_bound(struct judge *j)
 	verdict_explain(j->v,
 			"connect() to %s failed at once with %s, though the destination as such "
 			"has a route: the "
-			"socket is bound to %s%s, and with that it can't get there.",
-			say_dst(t), errno_name(j->ev->err),
-			address ? "the address " : "a device (or an IP rule says no)",
-			address ? say_addr(t->src) : "");
+			"socket is bound to %s%s, and with that it can't get there%s.",
+			say_dst(t), errno_name(j->ev->err), address ? "the address " : "a device",
+			address ? say_addr(t->src) : "",
+			address ? "" : "; or an IP rule says no, or the route came just after");
 	verdict_evidence(j->v, "no packet was sent: connect() returned %s to %s",
 			 errno_name(j->ev->err), say_task(j->ev));
 	verdict_fix(j->v, "none",

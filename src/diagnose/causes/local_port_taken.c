@@ -11,12 +11,27 @@ static bool concerns(const struct rec_event *e)
 	return e->err == EADDRNOTAVAIL && e->pkt.tuple.sport;
 }
 
+/* Where bind() gave no address, the kernel chose one, and took it back: net/ipv4/tcp_ipv4.c tcp_v4_connect. */
+static struct rec_tuple tried(const struct judge *j)
+{
+	const struct rec_event *of = j->ev;
+
+	timeline_each_event(j->tl, e) {
+		if (e->hdr.kind == REC_STATE && e->sock.addr == of->sock.addr &&
+		    e->old_state == TCP_SYN_SENT && addr_is_any(of->pkt.tuple.src))
+			return e->sock.tuple;
+	}
+	return of->pkt.tuple;
+}
+
 /* Not the socket that connect() was called for: that one has no connection. */
 static const struct rec_sock_info *holder(const struct judge *j)
 {
+	struct rec_tuple t = tried(j);
+
 	timeline_each(j->tl, REC_SOCK, struct rec_sock_info, s) {
-		if (s->hdr.netns == j->ev->hdr.netns && s->match == SOCK_MATCH_EXACT &&
-		    s->state != TCP_CLOSE && tuple_equal(&s->tuple, &j->ev->pkt.tuple))
+		if (s->hdr.netns == j->ev->hdr.netns && s->match != SOCK_MATCH_OWNER &&
+		    s->state != TCP_CLOSE && tuple_equal(&s->tuple, &t))
 			return s;
 	}
 	return NULL;
@@ -56,6 +71,7 @@ const struct cause cause_local_port_taken = {
 	.id = "local-port-taken",
 	.rank = RANK_ROOT,
 	.kinds = KIND(CONNECT),
+	.needs = Q_SOCKETS_BY_PORT,
 	.concerns = concerns,
 	.judge = judge,
 };

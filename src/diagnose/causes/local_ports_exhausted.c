@@ -75,9 +75,12 @@ static bool judge(struct judge *j)
 				 p->container[0] ? " in " : "", p->container, p->top_held);
 	if (p->held < range)
 		verdict_evidence(j->v,
-				 "the other %u are reserved, taken by bind(), or were freed before "
-				 "they were counted: that is inferred",
-				 range - p->held);
+				 "%u more: reserved, taken by bind(), freed before they were "
+				 "counted%s: that is inferred",
+				 range - p->held,
+				 range % 2 ? ", or not tried (of an odd number of ports, one is "
+					     "not)"
+					   : "");
 	hit_all(j);
 	fixes(j, p);
 	return true;

@@ -13,6 +13,27 @@ static const struct rec_event *sender(const struct judge *j)
 	return NULL;
 }
 
+/* The kind of socket by which a program made it; NULL: none did. */
+static const char *makers_socket(const struct judge *j, const struct rec_event *out)
+{
+	if (fact_stack_of(j, out, "packet_sendmsg"))
+		return "packet";
+	return fact_stack_of(j, out, "raw_sendmsg") || fact_stack_of(j, out, "rawv6_sendmsg")
+		       ? "raw"
+		       : NULL;
+}
+
+bool reset_fix_maker(struct judge *j)
+{
+	const struct rec_event *out = sender(j);
+
+	if (!out || !makers_socket(j, out))
+		return false;
+	verdict_fix(j->v, "none", "look why %s in %s makes resets: this one is its work",
+		    say_task(out), say_netns(j, out->hdr.netns));
+	return true;
+}
+
 bool reset_from_elsewhere(const struct judge *j)
 {
 	/* Sent by a socket of this host: then that is where the cause is. */
@@ -23,6 +44,7 @@ bool reset_from_elsewhere(const struct judge *j)
 void evidence_reset(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *out = sender(j);
+	const char *socket = out ? makers_socket(j, out) : NULL;
 
 	verdict_evidence(j->v, "a valid reset arrived in %s%s%s: %s", tcp_state_name(e->sock.state),
 			 e->ifname[0] ? " through " : "", e->ifname, say_stack(j, e));
@@ -32,17 +54,11 @@ void evidence_reset(struct judge *j)
 				 "that peer to tell if "
 				 "it really made it",
 				 e->pkt.seq, e->pkt.ttl, e->pkt.ip_id);
-	if (out && fact_stack_of(j, out, "packet_sendmsg"))
+	if (socket)
 		verdict_evidence(j->v,
-				 "it left through %s in %s, sent by a process through a packet "
-				 "socket (%s)",
-				 out->ifname, say_netns(j, out->hdr.netns), say_task(out));
-	else if (out &&
-		 (fact_stack_of(j, out, "raw_sendmsg") || fact_stack_of(j, out, "rawv6_sendmsg")))
-		verdict_evidence(j->v,
-				 "it left through %s in %s, sent by a process through a raw socket "
+				 "it left through %s in %s, sent by a process through a %s socket "
 				 "(%s)",
-				 out->ifname, say_netns(j, out->hdr.netns), say_task(out));
+				 out->ifname, say_netns(j, out->hdr.netns), socket, say_task(out));
 	if (e->sock.unread)
 		verdict_evidence(j->v, "%u bytes had been received and not yet read",
 				 e->sock.unread);
@@ -68,6 +84,8 @@ static bool judge(struct judge *j)
 			say_dst(&e->sock.tuple));
 	evidence_reset(j);
 	hit_all(j);
+	if (reset_fix_maker(j))
+		return true;
 	verdict_fix(j->v, "none",
 		    "look on %s (run tcpwhy there too): its log at this time, a time-out of a "
 		    "proxy, a crash",

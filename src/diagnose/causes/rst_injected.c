@@ -59,6 +59,8 @@ static bool judge(struct judge *j)
 			       "machines behind one address each may be as far as it likes");
 	evidence_reset(j);
 	hit_all(j);
+	if (reset_fix_maker(j))
+		return true;
 	verdict_fix(j->v, "none",
 		    "run tcpwhy on %s: if no reset was sent there, something between did. Look for "
 		    "it some %u hop%s from here: its log, its rules, its time-out for idle "

@@ -394,6 +394,8 @@ WRONG = (
     (("replay", "/nowhere/x"), 1, "/nowhere/x: No such file or directory"),
     (("replay", "/etc/passwd"), 1, "/etc/passwd: this is neither a recording nor a capture (pcapng, pcap): no section begins at byte 0"),
     (("replay", "/tmp"), 1, "/tmp: Is a directory"),
+    (("replay", "/dev/null"), 1, "/dev/null: only files can be replayed, no pipes: write it to a file first"),
+    (("replay", "--diff", "--json", "x", "y"), 2, "--diff and --json can't go together"),
 )
 
 
@@ -402,3 +404,23 @@ def wrong(sandbox, _, words, status, says):
     ended, out, err = sandbox.call(*words)
     assert (ended, out) == (status, ""), (ended, out, err)
     assert err.startswith(f"tcpwhy: {says}") and err.count("\n") == 1, err
+
+
+@case("what a recording holds doesn't steer the terminal, nor do errors about it")
+def escaped(sandbox):
+    recording = os.path.join(os.path.dirname(__file__), "..", "..", "golden", "no-listener.pcapng")
+    with open(recording, "rb") as file:
+        data = file.read()
+    with folder() as where:
+        for name, run in (("a", b"1"), ("b", b"2")):
+            at = data.index(b"_HOSTNAME=") + len("_HOSTNAME=")
+            changed = bytearray(data[:at] + b"\x1b" + run + data[at + 2:])
+            at = changed.index(b"TCPWHY_RUN=") + len("TCPWHY_RUN=")
+            changed[:] = changed.replace(changed[at:at + 8], run * 8)
+            at = changed.index(b"TCPWHY_FUNCTION_SIZE=") + len("TCPWHY_FUNCTION_SIZE=")
+            changed[at:at + 2] = b"\x1b]"
+            with open(f"{where}/{name}", "wb") as file:
+                file.write(changed)
+        status, out, err = sandbox.call("replay", f"{where}/a", f"{where}/b")
+        assert status == 0 and "both ends of" in out and "makes no sense" in err, (status, out, err)
+        assert "\x1b" not in out + err and "\\x1b1" in out and "\\x1b]" in err, (out, err)
