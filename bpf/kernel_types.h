@@ -235,6 +235,7 @@ struct sk_buff {
 	__be16 vlan_proto;
 	char cb[48];
 	int skb_iif;
+	__u8 pkt_type : 3;
 	unsigned char *head;
 	unsigned char *data;
 };

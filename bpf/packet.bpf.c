@@ -215,6 +215,12 @@ INLINE void note_heard(const struct rec_packet *p, u32 netns)
 		h->count++;
 }
 
+/* net/ethernet/eth.c eth_type_trans: its hardware address is another's, so ip_rcv_core drops it; a bridge floods such. */
+INLINE bool is_for_others(struct sk_buff *skb)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type) == PACKET_OTHERHOST;
+}
+
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 {
@@ -246,7 +252,7 @@ int BPF_PROG(netif_receive_skb, struct sk_buff *skb)
 	}
 	if (what == SYN || what == SYN_ACK)
 		note_heard(p, netns);
-	if (what == SYN_ACK)
+	if (what == SYN_ACK || (what == SYN && is_for_others(skb)))
 		return 0;
 	n = what == SYN ? note_syn_seen(p, netns) : 0;
 	if (n == 1)

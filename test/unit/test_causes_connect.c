@@ -5,6 +5,7 @@
 #define judged(s, text) assert_string_equal(story_judge(s), text)
 
 #define UNICAST 1
+#define LOCAL 2
 #define BROADCAST 3
 #define BLACKHOLE 6
 #define UNREACHABLE 7
@@ -203,6 +204,30 @@ static void syn_unanswered_where_the_syn_arrived(void **state)
 	assert_true(story_says(s, "they arrived in netns server"));
 	assert_true(story_offers(s, "ss -ltn 'sport = :8080'"));
 	assert_false(story_offers(s, "further down the path"));
+}
+
+static void syn_unanswered_behind_who_passed_it_on(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *there = story_event(s, REC_SYN_AGAIN, to_service());
+	struct rec_route *r;
+
+	there->hdr.netns = INSIDE;
+	left(connect_ends(s, ETIMEDOUT), 4);
+	story_netns(s, INSIDE, "router");
+	r = story_route(s, "10.0.2.2", UNICAST, 0);
+	r->hdr.netns = INSIDE;
+	str_copy(r->ifname, sizeof(r->ifname), "eth1");
+	judged(s, "syn-unanswered, certain");
+	assert_true(story_says(s, "They passed netns router, on this same host, whose route goes "
+				  "on "
+				  "through eth1"));
+	assert_true(story_offers(s, "ip neigh show 10.0.2.2; tcpdump -ni eth1 tcp port 8080"));
+	assert_false(story_offers(s, "ss -ltn"));
+	r->type = LOCAL; /* it is for the router itself */
+	judged(s, "syn-unanswered, certain");
+	assert_true(story_says(s, "They arrived in netns router"));
+	assert_true(story_offers(s, "ss -ltn 'sport = :8080'"));
 }
 
 static void syn_dropped_here_is_certain_if_it_was_seen(void **state)
@@ -518,44 +543,6 @@ static void no_local_cause_for_a_reset_that_passes(void **state)
 	judged(s, "peer-reset, certain");
 }
 
-/* ---- unknown --------------------------------------------------------------------------------- */
-
-static void unknown_tells_what_was_seen(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *e = story_drop(s, to_service(), "TC_INGRESS");
-
-	e->pkt.tcp_flags = TCPHDR_SYN;
-	assert_true(str_copy(e->ifname, sizeof(e->ifname), "eth1"));
-	judged(s, "syn-dropped-here, certain");
-	assert_true(story_says(s, "a traffic control filter on the way in said drop"));
-	assert_true(story_offers(s, "tc filter show dev eth1 ingress"));
-	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), "NOT_SPECIFIED"));
-	judged(s, "no verdict"); /* which may be anything */
-}
-
-static void unknown_takes_reasons_of_tomorrow(void **state)
-{
-	struct story *s = *state;
-
-	story_drop(s, to_service(), "QUANTUM_FLUCTUATION");
-	judged(s, "unknown, unknown");
-	assert_true(story_says(s, "does not say why"));
-	assert_true(story_says(s, "QUANTUM_FLUCTUATION"));
-}
-
-static void unknown_reset_tells_the_kernels_reason(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *e = of_client(s, REC_RST_SENT, TCP_ESTABLISHED, 0);
-
-	e->active = 1;
-	e->has_reason = 1;
-	assert_true(str_copy(e->reason_name, sizeof(e->reason_name), "TCP_STATE"));
-	judged(s, "unknown, unknown");
-	assert_true(story_says(s, "the connection was aborted in this state"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +557,7 @@ int main(void)
 		story_test(connect_closed_at_once_is_no_failure),
 		story_test(other_ends_are_no_failure),
 		story_test(syn_unanswered_where_the_syn_arrived),
+		story_test(syn_unanswered_behind_who_passed_it_on),
 		story_test(syn_dropped_here_is_certain_if_it_was_seen),
 		story_test(a_lost_syn_is_told_at_the_end_too),
 		story_test(answer_dropped_here_is_a_lost_syn_ack),
@@ -591,9 +579,6 @@ int main(void)
 		story_test(local_losses_are_a_local_cause),
 		story_test(a_connect_that_times_out_is_not_silence),
 		story_test(no_local_cause_for_a_reset_that_passes),
-		story_test(unknown_tells_what_was_seen),
-		story_test(unknown_takes_reasons_of_tomorrow),
-		story_test(unknown_reset_tells_the_kernels_reason),
 	};
 
 	return cmocka_run_group_tests_name("causes of failing connections", tests, NULL, NULL);

@@ -2,39 +2,80 @@
 #include "diagnose/judge.h"
 #include "record/record.h"
 
+#include <linux/rtnetlink.h>
+
+/* A SYN that arrives again is asked for its route only: is this where it was to go? */
 static bool concerns(const struct rec_event *e)
 {
-	return e->hdr.kind == REC_STATE || e->err == ETIMEDOUT;
+	return e->hdr.kind == REC_STATE || e->hdr.kind == REC_SYN_AGAIN || e->err == ETIMEDOUT;
 }
 
-/*
- * The SYN seen arriving at another namespace of this host: then it is not the network that lost it.
- */
-static const struct rec_event *arrived(const struct judge *j)
-{
-	timeline_each_event(j->tl, e) {
-		if (e->hdr.kind == REC_SYN_AGAIN && e->hdr.netns != j->ev->hdr.netns)
-			return e;
-	}
-	return NULL;
-}
-
-static const struct rec_route *route_of(const struct judge *j)
+/* Of the packets that go there, as this namespace has it. */
+static const struct rec_route *route_in(const struct judge *j, uint32_t netns,
+					const uint8_t dst[16])
 {
 	timeline_each(j->tl, REC_ROUTE, struct rec_route, r) {
-		if (r->hdr.netns == j->ev->hdr.netns && !r->err &&
-		    addr_equal(r->tuple.dst, j->ev->sock.tuple.dst))
+		if (r->hdr.netns == netns && !r->err && addr_equal(r->tuple.dst, dst))
 			return r;
 	}
 	return NULL;
 }
 
+static const struct rec_route *route_there(const struct judge *j, const struct rec_event *there)
+{
+	return route_in(j, there->hdr.netns, there->pkt.tuple.dst);
+}
+
+/*
+ * The SYN seen arriving at another namespace of this host: then it is not the network that lost it. Of
+ * several the one that it was for, else the last one on its way.
+ */
+static const struct rec_event *arrived(const struct judge *j)
+{
+	const struct rec_event *last = NULL;
+
+	timeline_each_event(j->tl, e) {
+		const struct rec_route *r;
+
+		if (e->hdr.kind != REC_SYN_AGAIN || e->hdr.netns == j->ev->hdr.netns)
+			continue;
+		r = route_there(j, e);
+		if (r && r->type == RTN_LOCAL)
+			return e;
+		last = e;
+	}
+	return last;
+}
+
+static void tell_passing(struct judge *j, const struct rec_event *there, const struct rec_route *r)
+{
+	const char *next = say_addr(r->has_gateway ? r->gateway : there->pkt.tuple.dst);
+
+	verdict_explain(j->v,
+			"They passed %s, on this same host, whose route goes on through %s: no "
+			"answer came back from there.",
+			say_netns(j, there->hdr.netns), r->ifname);
+	verdict_evidence(j->v, "the route to %s in %s goes through %s%s%s",
+			 say_addr(there->pkt.tuple.dst), say_netns(j, there->hdr.netns), r->ifname,
+			 r->has_gateway ? ", gateway " : "", r->has_gateway ? next : "");
+	verdict_fix(j->v, "lists only",
+		    "%sip neigh show %s; tcpdump -ni %s tcp port %u   (there: do the SYNs go on, "
+		    "and to whom?)",
+		    say_netns_prefix(j, there->hdr.netns), next, r->ifname, there->pkt.tuple.dport);
+}
+
 static void tell_arrival(struct judge *j, const struct rec_event *there)
 {
-	verdict_explain(j->v, "They arrived in %s, on this same host, and got no answer there.",
-			say_netns(j, there->hdr.netns));
+	const struct rec_route *r = route_there(j, there);
+
 	verdict_evidence(j->v, "they arrived in %s through %s", say_netns(j, there->hdr.netns),
 			 there->ifname);
+	if (r && r->type == RTN_UNICAST) {
+		tell_passing(j, there, r);
+		return;
+	}
+	verdict_explain(j->v, "They arrived in %s, on this same host, and got no answer there.",
+			say_netns(j, there->hdr.netns));
 	verdict_fix(j->v, "lists only",
 		    "%sss -ltn 'sport = :%u'; nft list ruleset; nstat -asz 'TcpExtListen*'   "
 		    "(there: does anybody listen, does a program hold packets back?)",
@@ -45,7 +86,7 @@ static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *there = arrived(j);
 	const struct rec_memory *m = &e->mem;
-	const struct rec_route *r = route_of(j);
+	const struct rec_route *r = route_in(j, e->hdr.netns, e->sock.tuple.dst);
 
 	if (e->hdr.kind == REC_CAPTURED)
 		return judge_captured_unanswered(j);
@@ -85,7 +126,7 @@ static bool judge(struct judge *j)
 const struct cause cause_syn_unanswered = {
 	.id = "syn-unanswered",
 	.rank = RANK_CONSEQUENCE,
-	.kinds = KIND(STATE) | KIND(CAPTURED),
+	.kinds = KIND(STATE) | KIND(SYN_AGAIN) | KIND(CAPTURED),
 	.needs = Q_ROUTE,
 	.concerns = concerns,
 	.judge = judge,
