@@ -403,7 +403,10 @@ static char *join(const char *a, const char *b)
 	return strdup(text.s ? text.s : "");
 }
 
-/* An ICMP error ends a connect() at once, unless its socket is in use at that moment: tcp_v4_err(). */
+/*
+ * An ICMP error ends a connect() at once, unless its socket is locked at that moment: then it is left out
+ * (tcp_v4_err(), TcpExtLockDroppedIcmps). Mostly it is where the answer comes before connect() lets it go.
+ */
 static void add_icmp(const struct judge *j, const struct rec_event *e, struct ledger *l)
 {
 	bool ends = l->over && l->err && l->err != ETIMEDOUT &&
@@ -411,7 +414,8 @@ static void add_icmp(const struct judge *j, const struct rec_event *e, struct le
 	_cleanup_strbuf_ struct strbuf what = {0};
 
 	strbuf_addf(&what, "ICMP %s from %s", say_icmp(&e->pkt), say_addr(e->pkt.icmp_src));
-	answer_add(e, strdup(what.s ? what.s : ""), ends ? "accepted" : "ignored", NULL, l);
+	answer_add(e, strdup(what.s ? what.s : ""), ends ? "accepted" : "ignored",
+		   ends ? NULL : strdup("probably the socket was locked at that moment"), l);
 }
 
 static void add_answer(const struct judge *j, const struct rec_event *e, struct ledger *l)
