@@ -25,6 +25,8 @@
 #define ETH_P_IPV6 0x86dd
 #define ETH_P_8021Q 0x8100
 #define ETH_P_8021AD 0x88a8
+#define ECONNREFUSED 111
+
 #define PACKET_OTHERHOST 3 /* include/uapi/linux/if_packet.h */
 #define IPPROTO_ICMP 1
 #define IPPROTO_TCP 6

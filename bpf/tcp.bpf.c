@@ -113,12 +113,17 @@ INLINE bool waits_for_accept(struct sock *sk)
 INLINE int error_report(void *ctx, struct sock *sk)
 {
 	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	u16 protocol = BPF_CORE_READ(sk, sk_protocol);
 	int err = BPF_CORE_READ(sk, sk_err);
 	struct rec_event *r;
 
 	/* Netlink sockets come here too, and have protocols of their own. */
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !err ||
+	if ((protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) || !err ||
 	    (family != AF_INET && family != AF_INET6))
+		return 0;
+	/* Of datagrams what ends the exchange, not what finds out the path's MTU; their peer is known if it was set. */
+	if (protocol == IPPROTO_UDP &&
+	    (err != ECONNREFUSED || !BPF_CORE_READ(sk, __sk_common.skc_dport)))
 		return 0;
 	r = sock_event(ctx, REC_SOCK_ERR, err, sk);
 	if (!r)

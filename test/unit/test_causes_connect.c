@@ -71,19 +71,6 @@ static void peer_reset_in_a_connection(void **state)
 	assert_true(story_offers(s, "look on 10.0.2.2"));
 }
 
-static void peer_reset_from_a_packet_socket(void **state)
-{
-	struct story *s = *state;
-	struct rec_event *out =
-		story_event(s, REC_RST_OUT, tcp("10.0.2.2", 8080, "10.0.1.2", 50000));
-
-	story_stack(s, out, "__dev_queue_xmit", "packet_sendmsg");
-	story_task(out, 66, "middlebox");
-	of_client(s, REC_RST_RECV, TCP_ESTABLISHED, 0);
-	judged(s, "peer-reset, certain");
-	assert_true(story_says(s, "sent by a process through a packet socket (pid 66 middlebox)"));
-}
-
 static void connect_refused_by_a_reset(void **state)
 {
 	struct story *s = *state;
@@ -113,6 +100,26 @@ static void connect_refused_by_icmp(void **state)
 	judged(s, "connect-refused, certain");
 	assert_true(story_says(s, "an ICMP error (port unreachable)"));
 	assert_true(story_says(s, "ICMP type 3 code 3 from 10.0.1.1"));
+}
+
+static void a_datagram_is_refused_by_icmp(void **state)
+{
+	struct story *s = *state;
+	struct rec_tuple t = to_service();
+	struct rec_event *e, *icmp;
+
+	t.proto = IPPROTO_UDP;
+	e = story_event(s, REC_SOCK_ERR, t);
+	e->sock.flags = SOCK_PRESENT;
+	e->sock.tuple = t;
+	e->err = e->sock.err = ECONNREFUSED;
+	judged(s, "connect-refused, likely");
+	icmp = story_event(s, REC_ICMP_RECV, t);
+	icmp->pkt.icmp_type = 3;
+	icmp->pkt.icmp_code = 3;
+	judged(s, "connect-refused, certain");
+	assert_true(story_says(s, "10.0.2.2:8080 refused the datagram with an ICMP error"));
+	assert_true(story_offers(s, "ss -lun 'sport = :8080'"));
 }
 
 static void connect_refused_as_connect_says(void **state)
@@ -547,9 +554,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		story_test(peer_reset_in_a_connection),
-		story_test(peer_reset_from_a_packet_socket),
 		story_test(connect_refused_by_a_reset),
 		story_test(connect_refused_by_icmp),
+		story_test(a_datagram_is_refused_by_icmp),
 		story_test(connect_refused_as_connect_says),
 		story_test(syn_unanswered_is_certain_if_syns_left),
 		story_test(syn_unanswered_given_up_by_the_program),

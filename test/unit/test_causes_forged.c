@@ -272,6 +272,18 @@ static void injected_reset_by_a_program_of_this_host(void **state)
 	assert_false(story_offers(s, "hops from here")); /* it is known who did it */
 }
 
+static void peer_reset_from_a_packet_socket(void **state)
+{
+	struct story *s = *state;
+	struct rec_event *out = story_event(s, REC_RST_OUT, from_service());
+
+	story_stack(s, out, "__dev_queue_xmit", "packet_sendmsg");
+	story_task(out, 66, "middlebox");
+	client_socket(story_event(s, REC_RST_RECV, to_service()), TCP_ESTABLISHED);
+	judged(s, "peer-reset, certain");
+	assert_true(story_says(s, "sent by a process through a packet socket (pid 66 middlebox)"));
+}
+
 static void injected_reset_needs_the_packet(void **state)
 {
 	struct story *s = *state;
@@ -303,6 +315,7 @@ int main(void)
 		story_test(injected_reset_is_not_what_this_host_sent),
 		story_test(injected_reset_and_what_it_brings_about),
 		story_test(injected_reset_by_a_program_of_this_host),
+		story_test(peer_reset_from_a_packet_socket),
 		story_test(injected_reset_needs_the_packet),
 		story_test(injected_reset_is_not_a_refusal),
 	};

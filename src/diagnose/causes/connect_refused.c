@@ -18,6 +18,31 @@ static const struct rec_event *port_unreachable(const struct judge *j)
 	return NULL;
 }
 
+/* net/ipv4/udp.c __udp4_lib_err(): the error is for a socket with a peer only. */
+static bool judge_datagram(struct judge *j, const struct rec_event *icmp)
+{
+	const struct rec_tuple *t = &j->ev->sock.tuple;
+
+	j->v->certainty = icmp ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
+	verdict_explain(j->v,
+			"%s refused the datagram with an ICMP error (port unreachable). Nothing is "
+			"bound to that port there, or a firewall there rejects it. Nothing in this "
+			"network namespace hindered it.",
+			say_dst(t));
+	if (icmp)
+		verdict_evidence(j->v, "ICMP type %u code %u from %s", icmp->pkt.icmp_type,
+				 icmp->pkt.icmp_code, say_addr(icmp->pkt.icmp_src));
+	else
+		verdict_evidence(j->v, "the socket got ECONNREFUSED; that it was for an ICMP error "
+				       "is inferred");
+	hit_all(j);
+	verdict_fix(j->v, "none",
+		    "on %s: ss -lun 'sport = :%u' (is it bound, to this address?), then its "
+		    "firewall",
+		    say_addr(t->dst), t->dport);
+	return true;
+}
+
 static bool judge(struct judge *j)
 {
 	const struct rec_event *e = j->ev, *icmp = port_unreachable(j),
@@ -30,6 +55,8 @@ static bool judge(struct judge *j)
 		return false;
 	if (e->hdr.kind == REC_RST_RECV && !at_connect)
 		return false;
+	if (e->sock.tuple.proto == IPPROTO_UDP)
+		return judge_datagram(j, icmp);
 	j->v->certainty = rst || icmp ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	verdict_explain(j->v,
 			"%s refused the connection: it answered the SYN with %s. Nothing listens "
