@@ -71,7 +71,7 @@ ROWS = (
     ("--netns pid:{third_pid}", {8006}),
     ("--netns /run/netns/third", {8006}),
     ("--netns {third_inode}", {8006}),
-    ("--netns client", TCP),
+    ("--netns client", TCP | {8004}),
     ("--iface eth1", {8006}),
     ("--iface eth7", set()),
     ("--pid {alpha_pid}", {8001, 8003}),

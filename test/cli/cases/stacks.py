@@ -179,9 +179,9 @@ def ends(sandbox):
                                     "python3", "-c", f"import socket\ntry: socket.create_connection"
                                     f"(('{sandbox['server4']}', 8099))\nexcept OSError: print('refused')\n")
     assert status == 0 and out == "refused\n" and "           1  connect\n" in err, out + err
-    status, out, err = sandbox.call("stacks", "--netns", "client", "--interval", "100ms", "--count", "3", "-q")
+    status, out, err = sandbox.call("stacks", "rst", "--netns", "client", "--interval", "100ms", "--count", "3", "-q")
     assert status == 0 and err == "" and out.count(", by stack: 0 events") == out.count("\n") == 3, out + err
-    status, out, err = sandbox.call("stacks", "--netns", "client", "--duration", "300ms")
+    status, out, err = sandbox.call("stacks", "rst", "--netns", "client", "--duration", "300ms")
     assert status == 0 and out.count("\n") == 1 and "in all 0.3 s, by stack: 0 events" in out, out + err
 
 
