@@ -137,6 +137,9 @@ static int run_record(int argc, char *const *argv)
 	o.command = dashes && next < argc ? argv + next : NULL;
 	if (!o.record.path)
 		strbuf_add(&err, "record needs a file: tcpwhy record -o incident.pcapng");
+	else if (!strcmp(o.record.path, "-"))
+		strbuf_add(&err, "-o -: a recording needs a file, which it can rename; into a pipe "
+				 "goes --json");
 	else
 		(void)watch_options_check(&o, &err);
 	return err.s ? usage_error(&err) : cmd_watch(&o);

@@ -384,6 +384,7 @@ def not_root(sandbox):
 WRONG = (
     (("record",), 2, "record needs a file"),
     (("record", "-o"), 2, "-o needs a value: -o FILE"),
+    (("record", "-o", "-"), 2, "-o -: a recording needs a file"),
     (("record", "-o", "x", "--size", "1K"), 2, '--size: "1K" is not allowed; give a size such as'),
     (("record", "-o", "x", "--size", "64Q"), 2, '--size: "64Q" is not allowed'),
     (("record", "-o", "/dev/null"), 1, "-o /dev/null: there is such a file"),
