@@ -124,3 +124,10 @@ INLINE int on_nf_ct_delete_from_lists(void *ctx, u64 ct, u64 unused2, u64 unused
 	return ct_ended(ctx, (struct nf_conn *)ct, BPF_CORE_READ((struct nf_conn *)ct, status));
 }
 AT_FUNCTION(nf_ct_delete_from_lists, NF_CT_DELETE_LISTS)
+
+/* The step after that, where compilers split nf_ct_delete again (Debian's 7.2). */
+INLINE int on___nf_ct_delete_from_lists(void *ctx, u64 ct, u64 unused2, u64 unused3)
+{
+	return ct_ended(ctx, (struct nf_conn *)ct, BPF_CORE_READ((struct nf_conn *)ct, status));
+}
+AT_FUNCTION(__nf_ct_delete_from_lists, NF_CT_UNLIST)

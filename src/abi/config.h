@@ -42,6 +42,7 @@
 	X(NF_LOG_INVALID, nf_l4proto_log_invalid, "nf_conntrack", "sk_buff:1", "@fmt:5", "")       \
 	X(NF_CT_DELETE, nf_ct_delete, "nf_conntrack", "nf_conn:1", "", "")                         \
 	X(NF_CT_DELETE_LISTS, nf_ct_delete_from_lists, "nf_conntrack", "nf_conn:1", "", "")        \
+	X(NF_CT_UNLIST, __nf_ct_delete_from_lists, "nf_conntrack", "nf_conn:1", "", "")            \
 	X(NF_REGISTER_NET_HOOK, nf_register_net_hook, "", "", "", "")                              \
 	X(NF_NAT_REGISTER_FN, nf_nat_register_fn, "nf_nat", "", "", "")                            \
 	X(NFT_IMMEDIATE_EVAL, nft_immediate_eval, "nf_tables", "nft_expr:1", "nft_regs:2", "")     \

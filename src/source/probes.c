@@ -16,7 +16,7 @@ struct probe_way {
 	bool (*fits)(const struct live *l); /* NULL: where its functions are */
 };
 
-#define WAYS_MAX 5
+#define WAYS_MAX 6
 
 struct probe_def {
 	const char *name;
@@ -132,7 +132,7 @@ static const struct probe_def probe_defs[] = {
 	{"conntrack INVALID", "why conntrack called a packet INVALID", "conntrack's own reason",
 	 {KPROBE("nf_ct_l4proto_log_invalid_kprobe", "nf_l4proto_log_invalid_kprobe")}},
 	{"conntrack entries", "who ended the entry of a connection that wasn't over", "how an entry ended that is missing",
-	 {AT(nf_ct_delete_from_lists), AT(nf_ct_delete)}},
+	 {AT(nf_ct_delete_from_lists), AT(__nf_ct_delete_from_lists), AT(nf_ct_delete)}},
 	{"sched_process_fork", "children of the watched processes", "children of the watched processes",
 	 {TRACEPOINT(3, NULL, "sched_process_fork")}, true, STACKS_FILTERS},
 };
