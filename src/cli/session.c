@@ -6,6 +6,7 @@
 #include "cli/sources.h"
 #include "diagnose/engine.h"
 #include "record/record.h"
+#include "sym/modules.h"
 
 #include <malloc.h>
 
@@ -90,6 +91,7 @@ void session_load_symbols(struct session *s)
 	struct ksyms *again = NULL;
 
 	s->ksyms_ns = now_mono();
+	s->modules = modules_fingerprint(NULL);
 	if (ksyms_load(NULL, &again) < 0)
 		return;
 	ksyms_free(s->ksyms);
@@ -97,19 +99,30 @@ void session_load_symbols(struct session *s)
 	ksyms_locate(again, (const char *const[]){"_stext"}, 1, &s->stext);
 }
 
+/* Code of the kernel itself stays where it is; modules come, and take the place of others' init code. */
+static bool is_current(const struct session *s, bool found, const struct rec_symbol *sym)
+{
+	if (found && !sym->module[0])
+		return true;
+	if (modules_fingerprint(NULL) != s->modules)
+		return false;
+	return found || now_mono() < s->ksyms_ns + SYMBOLS_AGAIN_NS;
+}
+
 bool session_find_symbol(struct session *s, uint64_t addr, bool call, struct rec_symbol *ret)
 {
+	bool found;
+
 	if (!s->ksyms)
 		return false;
-	if (ksyms_find(s->ksyms, addr - call, ret) < 0) {
-		if (now_mono() < s->ksyms_ns + SYMBOLS_AGAIN_NS)
-			return false;
+	found = ksyms_find(s->ksyms, addr - call, ret) == 0;
+	if (!is_current(s, found, ret)) {
 		session_load_symbols(s);
-		if (ksyms_find(s->ksyms, addr - call, ret) < 0)
-			return false;
+		found = ksyms_find(s->ksyms, addr - call, ret) == 0;
 	}
-	ret->offset += call;
-	return true;
+	if (found)
+		ret->offset += call;
+	return found;
 }
 
 static void resolve(struct session *s, uint64_t addr, bool call)

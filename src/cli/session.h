@@ -34,6 +34,7 @@ struct session {
 	bool trace_lost;	 /* that it lost messages has been said */
 	struct ksyms *ksyms;	 /* NULL: addresses are hidden */
 	uint64_t ksyms_ns;
+	uint64_t modules;	 /* fingerprint of those that ksyms knows */
 	struct lines *lines;	 /* NULL: no debug information */
 	struct sources *sources; /* NULL: source lines are not to be had */
 	uint64_t stext;		 /* the address of _stext, 0 unknown */
